@@ -1,0 +1,76 @@
+// Package diag has the diagnostics of the compiler: what is wrong, where, and
+// what to do. Rendering them is the business of compiler/diag/render.
+package diag
+
+import "github.com/rind-sockets/rind/compiler/source"
+
+// Severity says whether a diagnostic stops compilation.
+type Severity uint8
+
+// Severities. The zero Severity is invalid, so a forgotten field is caught by
+// the renderer instead of being shown as an error.
+const (
+	_ Severity = iota
+	Error
+	Warning
+)
+
+func (s Severity) String() string {
+	switch s {
+	case Error:
+		return "error"
+	case Warning:
+		return "warning"
+	}
+	return "invalid severity"
+}
+
+// Code identifies a kind of diagnostic for ever: S syntax, K keys and values,
+// N names, T types, A addresses and endpoints, F flow, P permissions, X limits
+// and input.
+type Code string
+
+// Label is a further place of a diagnostic and what it has to do with it.
+type Label struct {
+	At      source.Place
+	Span    source.Span // used when At is zero
+	Message string
+}
+
+// Diagnostic is one finding.
+type Diagnostic struct {
+	Code     Code
+	Severity Severity
+	Message  string       // one line, lower case, no period
+	At       source.Place // resolved to a span when shown
+	Span     source.Span  // used when At is zero: syntax errors, files
+	Help     string       // what to do; always set for errors
+	Labels   []Label      // further places
+}
+
+// List collects diagnostics in the order they were found. The zero List is
+// empty and ready to use.
+type List struct {
+	all    []Diagnostic
+	errors int
+}
+
+// Add appends d.
+func (l *List) Add(d Diagnostic) {
+	if d.Severity == Error {
+		l.errors++
+	}
+	l.all = append(l.all, d)
+}
+
+// Append adds everything that other holds.
+func (l *List) Append(other *List) {
+	l.all = append(l.all, other.all...)
+	l.errors += other.errors
+}
+
+// All returns the diagnostics in the order they were found.
+func (l *List) All() []Diagnostic { return l.all }
+
+// Errors returns how many of the diagnostics are errors.
+func (l *List) Errors() int { return l.errors }

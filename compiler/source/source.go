@@ -1,0 +1,112 @@
+// Package source has input files, byte spans in them, and the places of keys
+// and values whose spans are only looked up when somebody wants to see them.
+package source
+
+import (
+	"bytes"
+	"sort"
+	"unicode/utf8"
+)
+
+// File is one input file.
+type File struct {
+	Name string // as diagnostics and the plan show it
+	Text []byte
+
+	lines []int // offsets of line starts; built on first use
+}
+
+// Span is a range of bytes of a file, End excluded.
+type Span struct {
+	File       *File
+	Start, End int
+}
+
+// Position returns the line and the column of a byte offset, both from 1. The
+// column counts characters.
+func (f *File) Position(offset int) (line, col int) {
+	f.index()
+	i := sort.SearchInts(f.lines, offset+1) - 1
+	return i + 1, utf8.RuneCount(f.Text[f.lines[i]:offset]) + 1
+}
+
+// Line returns the text of a line, counted from 1, without its end.
+func (f *File) Line(n int) []byte {
+	f.index()
+	start := f.lines[n-1]
+	end := len(f.Text)
+	if n < len(f.lines) {
+		end = f.lines[n] - 1
+	}
+	return bytes.TrimSuffix(f.Text[start:end], []byte("\r"))
+}
+
+func (f *File) index() {
+	if f.lines != nil {
+		return
+	}
+	f.lines = []int{0}
+	for i, c := range f.Text {
+		if c == '\n' {
+			f.lines = append(f.lines, i+1)
+		}
+	}
+}
+
+// Part says which half of a key = value pair a place means.
+type Part uint8
+
+// Parts of a key = value pair.
+const (
+	OfValue Part = iota
+	OfKey
+)
+
+// Step is one step of the path from a unit to a value inside it: a key, or an
+// index when Key is "".
+type Step struct {
+	Key   string
+	Index int
+}
+
+// Place names a key or a value of one unit without its position; the decoder
+// finds the span when a diagnostic is shown. With an empty Path it is the
+// [[kind]] header of the unit. The zero Place is no place.
+type Place struct {
+	File *File
+	Kind string // "socket"
+	Unit int    // index among the units of that kind in the file
+	Path []Step
+	Part Part
+
+	// From and To narrow the place to bytes of the string value, escapes
+	// decoded, when To > 0.
+	From, To int
+}
+
+// IsZero reports whether p is no place, which is what an absent key has.
+func (p Place) IsZero() bool { return p.File == nil }
+
+// At returns the place of the value behind key in the value at p.
+func (p Place) At(key string) Place { return p.step(Step{Key: key}) }
+
+// Item returns the place of element i of the array at p.
+func (p Place) Item(i int) Place { return p.step(Step{Index: i}) }
+
+func (p Place) step(s Step) Place {
+	p.Path = append(p.Path[:len(p.Path):len(p.Path)], s)
+	p.Part, p.From, p.To = OfValue, 0, 0
+	return p
+}
+
+// OfKey returns the place of the key whose value is at p.
+func (p Place) OfKey() Place {
+	p.Part, p.From, p.To = OfKey, 0, 0
+	return p
+}
+
+// Within returns the bytes from..to of the string value at p.
+func (p Place) Within(from, to int) Place {
+	p.From, p.To = from, to
+	return p
+}

@@ -1,0 +1,149 @@
+package flow
+
+import (
+	"time"
+
+	"github.com/rind-sockets/rind/plan"
+)
+
+// Effect is something to do about an event. Effects of one step are carried out
+// in order.
+//
+//sumtype:decl
+type Effect interface{ isEffect() }
+
+// Effects on sockets.
+type (
+	// OpenSocket binds and publishes a listener. Answer: [Opened] or
+	// [OpenFailed].
+	OpenSocket struct{ Socket plan.Name }
+
+	// CloseSocket closes a listener and removes its path. Answer:
+	// [Closed].
+	CloseSocket struct{ Socket plan.Name }
+
+	// Watch asks for one [Accessed] as soon as something waits, or waits
+	// already. With EachArrival there is one for everything that arrives, until
+	// Unwatch.
+	Watch struct {
+		Socket      plan.Name
+		EachArrival bool
+	}
+
+	// Unwatch ends Watch. An Accessed that is on its way may still come.
+	Unwatch struct{ Socket plan.Name }
+
+	// Serve takes everything that waits at a socket without owner: an [Arrived]
+	// for each, then [Served].
+	Serve struct{ Socket plan.Name }
+)
+
+// Effects on processes.
+type (
+	// Spawn starts one process of a service with the listeners of Sockets as
+	// descriptors 3, 4, …. Answer: [ProcessStarted] or [ProcessFailed].
+	Spawn struct {
+		Process ProcessID
+		Sockets []plan.Name
+	}
+
+	// Kill signals the process group of a process.
+	Kill struct {
+		Process ProcessID
+		Force   bool // SIGKILL instead of SIGTERM
+	}
+
+	// RunCommand runs the program of a trigger; nobody waits for it.
+	RunCommand struct {
+		Argv  []string
+		Env   []string // beyond the daemon's: RIND_ACCESS_…
+		Cause string
+	}
+)
+
+// Effects on time and on those who look on.
+type (
+	// ArmTimer asks for [TimerFired] after D. Arming an armed timer moves it.
+	ArmTimer struct {
+		Timer TimerID
+		D     time.Duration
+	}
+
+	// CancelTimer takes ArmTimer back.
+	CancelTimer struct{ Timer TimerID }
+
+	// Reply answers a [Request]. It comes after the operation.
+	Reply struct {
+		Request uint64
+		Outcome Outcome
+		Message string
+		Count   int // branches removed
+	}
+
+	// Transition says that a unit went from one state to another.
+	Transition struct {
+		Kind     string // "socket" or "service"
+		Name     plan.Name
+		From, To string
+		Cause    string
+		Failure  bool // an operator wants to know
+	}
+
+	// Report is something an operator should know that is no transition.
+	Report struct {
+		Message string // constant
+		Name    string // what it is about
+		Detail  string
+	}
+
+	// Exit is the last effect of a [Shutdown].
+	Exit struct{}
+)
+
+// TimerKind says what a timer is for.
+type TimerKind uint8
+
+// Timers.
+const (
+	_              TimerKind = iota
+	TimerReopen              // a socket that could not be opened yet is tried again
+	TimerResume              // a paused socket listens again
+	TimerWindow              // the window of a socket's trigger limit is over
+	TimerRestart             // a process is started again
+	TimerForgive             // a service has been up long enough to forget its restarts
+	TimerStopGrace           // a service has had its time to end
+)
+
+// TimerID names a timer. It is comparable.
+type TimerID struct {
+	Kind TimerKind
+	Name plan.Name
+	Run  int // of TimerRestart
+}
+
+// Outcome is what became of a request.
+type Outcome uint8
+
+// Outcomes.
+const (
+	_         Outcome = iota
+	Done              // it was done
+	Unchanged         // there was nothing to do
+	Failed            // it could not be done
+	Unknown           // there is no such unit
+)
+
+func (OpenSocket) isEffect()  {}
+func (CloseSocket) isEffect() {}
+func (Watch) isEffect()       {}
+func (Unwatch) isEffect()     {}
+func (Serve) isEffect()       {}
+func (Spawn) isEffect()       {}
+func (Kill) isEffect()        {}
+func (RunCommand) isEffect()  {}
+func (ArmTimer) isEffect()    {}
+func (CancelTimer) isEffect() {}
+func (Reply) isEffect()       {}
+func (Transition) isEffect()  {}
+func (Report) isEffect()      {}
+func (Exit) isEffect()        {}

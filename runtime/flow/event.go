@@ -1,0 +1,175 @@
+package flow
+
+import (
+	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/plan/cond"
+)
+
+// Event is something that happened. The zero value of no event means anything
+// but itself: an event says everything that the engine may know of it.
+//
+//sumtype:decl
+type Event interface{ isEvent() }
+
+// Request identifies who asked for an operation. The engine answers a Request
+// with an ID in a [Reply]; ID 0 means that nobody waits.
+type Request struct {
+	ID uint64
+	By string // "uid 1000": for the log
+}
+
+// Events from outside: the plan's start, the operator, the end.
+type (
+	// Boot is the first event. It evaluates every condition as a level.
+	Boot struct{}
+
+	// SetState sets a state, or the branch of it that Value belongs to.
+	SetState struct {
+		State plan.Name
+		Value cond.Value
+		From  Request
+	}
+
+	// RemoveState removes the branches that satisfy Filter; nil: all of them.
+	RemoveState struct {
+		State  plan.Name
+		Filter *cond.Guard
+		From   Request
+	}
+
+	// EmitSignal delivers a signal.
+	EmitSignal struct {
+		Signal plan.Name
+		Value  cond.Value
+		From   Request
+	}
+
+	// StartSocket starts a socket, or resumes a paused one at once.
+	StartSocket struct {
+		Socket plan.Name
+		From   Request
+	}
+
+	// StopSocket stops a socket.
+	StopSocket struct {
+		Socket plan.Name
+		From   Request
+	}
+
+	// StartService starts a service, whatever its conditions say.
+	StartService struct {
+		Service plan.Name
+		From    Request
+	}
+
+	// StopService stops a service.
+	StopService struct {
+		Service plan.Name
+		From    Request
+	}
+
+	// Shutdown stops everything; the last effect is [Exit]. A second one stops
+	// waiting for services that do not end.
+	Shutdown struct{ Cause string }
+)
+
+// Events that answer effects.
+type (
+	// Opened answers [OpenSocket]: the listener is really open.
+	Opened struct {
+		Socket    plan.Name
+		Addresses []string // as the kernel says
+	}
+
+	// OpenFailed answers [OpenSocket]: nothing was left behind. Retry means that
+	// the same attempt may succeed later without anybody's doing.
+	OpenFailed struct {
+		Socket plan.Name
+		Reason string
+		Retry  bool
+	}
+
+	// Closed answers [CloseSocket]: the endpoint is gone.
+	Closed struct{ Socket plan.Name }
+
+	// Accessed says that a watched socket has something waiting.
+	Accessed struct{ Socket plan.Name }
+
+	// Arrived is one connection or datagram that [Serve] took from a socket
+	// without owner.
+	Arrived struct {
+		Socket plan.Name
+		Access Access
+	}
+
+	// Served answers [Serve]: everything that waited has arrived. With a Reason
+	// the socket could not be served now and wants a pause.
+	Served struct {
+		Socket plan.Name
+		Reason string
+	}
+
+	// ProcessStarted answers [Spawn].
+	ProcessStarted struct {
+		Process ProcessID
+		PID     int
+	}
+
+	// ProcessFailed answers [Spawn]: there is no process.
+	ProcessFailed struct {
+		Process ProcessID
+		Reason  string
+	}
+
+	// ProcessExited follows every ProcessStarted.
+	ProcessExited struct {
+		Process ProcessID
+		Status  ExitStatus
+	}
+
+	// TimerFired follows [ArmTimer], unless the timer was cancelled.
+	TimerFired struct{ Timer TimerID }
+)
+
+// Access is what is known of one access.
+type Access struct {
+	Local, Remote string // "" is unknown
+	UID, GID, PID int    // -1 is unknown
+}
+
+// ProcessID names one process of a service. Incarnation is never used twice, so
+// an answer about an earlier process is never taken for one about a later.
+type ProcessID struct {
+	Service     plan.Name
+	Run         int // index in the plan's list
+	Incarnation uint64
+}
+
+// ExitStatus is how a process ended.
+type ExitStatus struct {
+	Code   int    // exit status; meaningless with a Signal
+	Signal string // "SIGKILL"; "" if it exited
+}
+
+// Failed reports whether the process did not end with status 0.
+func (s ExitStatus) Failed() bool { return s.Code != 0 || s.Signal != "" }
+
+func (Boot) isEvent()           {}
+func (SetState) isEvent()       {}
+func (RemoveState) isEvent()    {}
+func (EmitSignal) isEvent()     {}
+func (StartSocket) isEvent()    {}
+func (StopSocket) isEvent()     {}
+func (StartService) isEvent()   {}
+func (StopService) isEvent()    {}
+func (Shutdown) isEvent()       {}
+func (Opened) isEvent()         {}
+func (OpenFailed) isEvent()     {}
+func (Closed) isEvent()         {}
+func (Accessed) isEvent()       {}
+func (Arrived) isEvent()        {}
+func (Served) isEvent()         {}
+func (ProcessStarted) isEvent() {}
+func (ProcessFailed) isEvent()  {}
+func (ProcessExited) isEvent()  {}
+func (TimerFired) isEvent()     {}

@@ -615,6 +615,7 @@ type Payload struct {
 	//	*Payload_Text
 	//	*Payload_Data
 	//	*Payload_Json
+	//	*Payload_Raw
 	Value         isPayload_Value `protobuf_oneof:"value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -684,6 +685,15 @@ func (x *Payload) GetJson() string {
 	return ""
 }
 
+func (x *Payload) GetRaw() string {
+	if x != nil {
+		if x, ok := x.Value.(*Payload_Raw); ok {
+			return x.Raw
+		}
+	}
+	return ""
+}
+
 type isPayload_Value interface {
 	isPayload_Value()
 }
@@ -700,11 +710,17 @@ type Payload_Json struct {
 	Json string `protobuf:"bytes,3,opt,name=json,proto3,oneof"` // a JSON document
 }
 
+type Payload_Raw struct {
+	Raw string `protobuf:"bytes,4,opt,name=raw,proto3,oneof"` // in requests only: text to read as the kind of the state or signal
+}
+
 func (*Payload_Text) isPayload_Value() {}
 
 func (*Payload_Data) isPayload_Value() {}
 
 func (*Payload_Json) isPayload_Value() {}
+
+func (*Payload_Raw) isPayload_Value() {}
 
 type StartRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1390,11 +1406,12 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x03pid\x18\x03 \x01(\x05R\x03pid\x12\x1a\n" +
 	"\blaunches\x18\x04 \x01(\x04R\blaunches\x12\x1d\n" +
 	"\n" +
-	"last_error\x18\x05 \x01(\tR\tlastError\"T\n" +
+	"last_error\x18\x05 \x01(\tR\tlastError\"h\n" +
 	"\aPayload\x12\x14\n" +
 	"\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x14\n" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04data\x12\x14\n" +
-	"\x04json\x18\x03 \x01(\tH\x00R\x04jsonB\a\n" +
+	"\x04json\x18\x03 \x01(\tH\x00R\x04json\x12\x12\n" +
+	"\x03raw\x18\x04 \x01(\tH\x00R\x03rawB\a\n" +
 	"\x05value\"S\n" +
 	"\fStartRequest\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.rind.control.v1.UnitKindR\x04kind\x12\x14\n" +
@@ -1534,6 +1551,7 @@ func file_api_rind_control_v1_control_proto_init() {
 		(*Payload_Text)(nil),
 		(*Payload_Data)(nil),
 		(*Payload_Json)(nil),
+		(*Payload_Raw)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

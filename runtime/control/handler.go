@@ -1,0 +1,301 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"connectrpc.com/connect"
+
+	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
+	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/plan/cond"
+	"github.com/rind-sockets/rind/runtime/flow"
+)
+
+// Engine is the part of the loop that the control interface needs.
+type Engine interface {
+	Ask(ctx context.Context, by string, event func(flow.Request) flow.Event) (flow.Reply, error)
+	Snapshot(ctx context.Context) (flow.Snapshot, error)
+}
+
+// Facts is what the status shows beyond the engine's own.
+type Facts struct {
+	Version         string
+	Plugins         []*controlv1.PluginStatus
+	OpenDescriptors int
+}
+
+// handler answers the calls. The caller of each is in its context.
+type handler struct {
+	plan     *plan.Plan
+	names    *directory
+	engine   Engine
+	facts    func() Facts
+	shutdown func(cause string)
+	pid      int
+	allowed  func(caller) error
+}
+
+// Status implements the service. Everybody may look.
+func (h *handler) Status(ctx context.Context, _ *controlv1.StatusRequest) (*controlv1.StatusResponse, error) {
+	snap, err := h.engine.Snapshot(ctx)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	facts := h.facts()
+	resp := &controlv1.StatusResponse{
+		Version: facts.Version, PlanDigest: h.plan.Digest, Pid: int32(h.pid),
+		Plugins: facts.Plugins, OpenDescriptors: int32(facts.OpenDescriptors),
+	}
+	for _, s := range snap.Sockets {
+		resp.Sockets = append(resp.Sockets, &controlv1.SocketStatus{
+			Name: string(s.Def.Name), State: string(s.State), Type: s.Def.Type, Listen: s.Def.Listen,
+			Addresses: s.Addresses, Owner: string(s.Def.Owner), Lifecycle: string(s.Def.Lifecycle),
+			Reason: s.Reason, LastError: s.LastError, Accesses: s.Accesses, Activations: s.Activations,
+		})
+	}
+	for _, s := range snap.Services {
+		st := &controlv1.ServiceStatus{
+			Name: string(s.Def.Name), State: string(s.State),
+			Reason: s.Reason, LastError: s.LastError, Starts: s.Starts,
+		}
+		for _, pid := range s.PIDs {
+			st.Pids = append(st.Pids, int32(pid))
+		}
+		resp.Services = append(resp.Services, st)
+	}
+	for _, s := range snap.States {
+		st := &controlv1.StateStatus{Name: string(s.Name)}
+		for _, v := range s.Branches {
+			st.Branches = append(st.Branches, toWire(v))
+		}
+		resp.States = append(resp.States, st)
+	}
+	return resp, nil
+}
+
+// Start implements the service.
+func (h *handler) Start(ctx context.Context, req *controlv1.StartRequest) (*controlv1.StartResponse, error) {
+	results, err := h.each(ctx, req.GetKind(), req.GetNames(), func(u unit, r flow.Request) flow.Event {
+		if u.kind == controlv1.UnitKind_UNIT_KIND_SERVICE {
+			return flow.StartService{Service: u.name, From: r}
+		}
+		return flow.StartSocket{Socket: u.name, From: r}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &controlv1.StartResponse{Results: results}, nil
+}
+
+// Stop implements the service.
+func (h *handler) Stop(ctx context.Context, req *controlv1.StopRequest) (*controlv1.StopResponse, error) {
+	results, err := h.each(ctx, req.GetKind(), req.GetNames(), func(u unit, r flow.Request) flow.Event {
+		if u.kind == controlv1.UnitKind_UNIT_KIND_SERVICE {
+			return flow.StopService{Service: u.name, From: r}
+		}
+		return flow.StopSocket{Socket: u.name, From: r}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &controlv1.StopResponse{Results: results}, nil
+}
+
+// each asks for one operation per name. A name that leads nowhere, or an
+// operation that fails, is a result and does not stop the others.
+func (h *handler) each(ctx context.Context, kind controlv1.UnitKind, names []string, event func(unit, flow.Request) flow.Event) ([]*controlv1.UnitResult, error) {
+	who := callerOf(ctx)
+	denied := h.allowed(who)
+	results := make([]*controlv1.UnitResult, 0, len(names))
+	for _, name := range names {
+		u, err := h.names.unit(kind, name)
+		if err != nil {
+			results = append(results, refused(kind, name, err))
+			continue
+		}
+		result := &controlv1.UnitResult{Name: string(u.name), Kind: u.kind}
+		results = append(results, result)
+		if denied != nil {
+			result.Outcome, result.Message = controlv1.Outcome_OUTCOME_DENIED, denied.Error()
+			continue
+		}
+		reply, err := h.engine.Ask(ctx, who.String(), func(r flow.Request) flow.Event { return event(u, r) })
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		result.Outcome, result.Message = outcome(reply.Outcome), reply.Message
+	}
+	return results, nil
+}
+
+func refused(kind controlv1.UnitKind, name string, err error) *controlv1.UnitResult {
+	result := &controlv1.UnitResult{Name: name, Kind: kind, Outcome: controlv1.Outcome_OUTCOME_FAILED, Message: err.Error()}
+	if bad, ok := errors.AsType[*nameError](err); ok {
+		result.Outcome = bad.outcome
+	}
+	return result
+}
+
+// SetState implements the service.
+func (h *handler) SetState(ctx context.Context, req *controlv1.SetStateRequest) (*controlv1.SetStateResponse, error) {
+	name, err := h.names.state(req.GetName())
+	if err != nil {
+		return nil, badName(err)
+	}
+	value, err := fromWire(req.GetPayload(), h.stateKind(name))
+	if err != nil {
+		return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("state %s: %w", name, err))
+	}
+	reply, err := h.ask(ctx, func(r flow.Request) flow.Event {
+		return flow.SetState{State: name, Value: value, From: r}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &controlv1.SetStateResponse{Name: string(name), Changed: reply.Outcome == flow.Done}, nil
+}
+
+// RemoveState implements the service.
+func (h *handler) RemoveState(ctx context.Context, req *controlv1.RemoveStateRequest) (*controlv1.RemoveStateResponse, error) {
+	name, err := h.names.state(req.GetName())
+	if err != nil {
+		return nil, badName(err)
+	}
+	var filter *cond.Guard
+	if text := req.GetFilter(); text != "" {
+		v, err := cond.ParseJSON([]byte(text))
+		if err != nil {
+			return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("filter: %w", err))
+		}
+		filter = cond.SubsetGuard(cond.Target, v.Tree())
+	}
+	reply, err := h.ask(ctx, func(r flow.Request) flow.Event {
+		return flow.RemoveState{State: name, Filter: filter, From: r}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &controlv1.RemoveStateResponse{Name: string(name), Removed: uint32(reply.Count)}, nil
+}
+
+// Emit implements the service.
+func (h *handler) Emit(ctx context.Context, req *controlv1.EmitRequest) (*controlv1.EmitResponse, error) {
+	name, err := h.names.signal(req.GetName())
+	if err != nil {
+		return nil, badName(err)
+	}
+	value, err := fromWire(req.GetPayload(), h.signalKind(name))
+	if err != nil {
+		return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("signal %s: %w", name, err))
+	}
+	_, err = h.ask(ctx, func(r flow.Request) flow.Event {
+		return flow.EmitSignal{Signal: name, Value: value, From: r}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &controlv1.EmitResponse{Name: string(name)}, nil
+}
+
+// Shutdown implements the service.
+func (h *handler) Shutdown(ctx context.Context, _ *controlv1.ShutdownRequest) (*controlv1.ShutdownResponse, error) {
+	who := callerOf(ctx)
+	if err := h.allowed(who); err != nil {
+		return nil, connect.NewError(connect.CodePermissionDenied, err)
+	}
+	h.shutdown("command by " + who.String())
+	return &controlv1.ShutdownResponse{}, nil
+}
+
+// ask sends one event in the caller's name; everything but success is an error.
+func (h *handler) ask(ctx context.Context, event func(flow.Request) flow.Event) (flow.Reply, error) {
+	who := callerOf(ctx)
+	if err := h.allowed(who); err != nil {
+		return flow.Reply{}, connect.NewError(connect.CodePermissionDenied, err)
+	}
+	reply, err := h.engine.Ask(ctx, who.String(), event)
+	switch {
+	case err != nil:
+		return flow.Reply{}, unavailable(err)
+	case reply.Outcome == flow.Unknown:
+		return flow.Reply{}, connect.NewError(connect.CodeNotFound, errors.New(reply.Message))
+	case reply.Outcome == flow.Failed:
+		return flow.Reply{}, connect.NewError(connect.CodeInvalidArgument, errors.New(reply.Message))
+	}
+	return reply, nil
+}
+
+func (h *handler) stateKind(name plan.Name) cond.Kind {
+	for i := range h.plan.States {
+		if h.plan.States[i].Name == name {
+			return h.plan.States[i].Payload
+		}
+	}
+	return 0
+}
+
+func (h *handler) signalKind(name plan.Name) cond.Kind {
+	for i := range h.plan.Signals {
+		if h.plan.Signals[i].Name == name {
+			return h.plan.Signals[i].Payload
+		}
+	}
+	return 0
+}
+
+func badName(err error) error {
+	code := connect.CodeInvalidArgument
+	if bad, ok := errors.AsType[*nameError](err); ok && bad.outcome == controlv1.Outcome_OUTCOME_UNKNOWN_UNIT {
+		code = connect.CodeNotFound
+	}
+	return connect.NewError(code, err)
+}
+
+func unavailable(err error) error { return connect.NewError(connect.CodeUnavailable, err) }
+
+func outcome(o flow.Outcome) controlv1.Outcome {
+	switch o {
+	case flow.Done:
+		return controlv1.Outcome_OUTCOME_DONE
+	case flow.Unchanged:
+		return controlv1.Outcome_OUTCOME_UNCHANGED
+	case flow.Unknown:
+		return controlv1.Outcome_OUTCOME_UNKNOWN_UNIT
+	case flow.Failed:
+	}
+	return controlv1.Outcome_OUTCOME_FAILED
+}
+
+// fromWire returns the payload of a request for a target of kind want.
+func fromWire(p *controlv1.Payload, want cond.Kind) (cond.Value, error) {
+	switch v := p.GetValue().(type) {
+	case *controlv1.Payload_Text:
+		return cond.ParseValue(cond.String, []byte(v.Text))
+	case *controlv1.Payload_Data:
+		return cond.BytesValue(v.Data), nil
+	case *controlv1.Payload_Json:
+		return cond.ParseJSON([]byte(v.Json))
+	case *controlv1.Payload_Raw:
+		value, err := cond.ParseValue(want, []byte(v.Raw))
+		if err != nil && want == cond.JSON {
+			err = fmt.Errorf("the payload is of kind json: %w", err)
+		}
+		return value, err
+	}
+	return cond.NoneValue(), nil
+}
+
+func toWire(v cond.Value) *controlv1.Payload {
+	switch v.Kind() {
+	case cond.String:
+		return &controlv1.Payload{Value: &controlv1.Payload_Text{Text: v.Text()}}
+	case cond.Bytes:
+		return &controlv1.Payload{Value: &controlv1.Payload_Data{Data: v.Raw()}}
+	case cond.JSON:
+		return &controlv1.Payload{Value: &controlv1.Payload_Json{Json: v.Text()}}
+	case cond.None:
+	}
+	return &controlv1.Payload{}
+}

@@ -1,0 +1,241 @@
+// Package loop runs the engine: one goroutine that owns all changing state and
+// never blocks. Everything else sends it events and carries out its effects.
+package loop
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/runtime/flow"
+)
+
+// Sockets carries out the effects on sockets. No method blocks; answers come as
+// events. All are called on the loop's goroutine.
+type Sockets interface {
+	Open(names []plan.Name) // all sockets that one step opens
+	Close(name plan.Name)
+	Watch(name plan.Name, eachArrival bool)
+	Unwatch(name plan.Name)
+	Serve(name plan.Name)
+}
+
+// Processes carries out the effects on processes, under the same rules.
+type Processes interface {
+	Spawn(flow.Spawn)
+	Kill(flow.Kill)
+	Command(flow.RunCommand)
+}
+
+// ErrBusy refuses a request when too many wait already.
+var ErrBusy = errors.New("the daemon is busy: too many requests wait, try again")
+
+// ErrClosed refuses a request after the end.
+var ErrClosed = errors.New("the daemon is shutting down")
+
+// Loop runs one engine. Post, Ask and Snapshot are safe for concurrent use.
+type Loop struct {
+	engine *flow.Engine
+	log    *slog.Logger
+	inbox  *inbox
+	timers timers
+
+	sockets   Sockets
+	processes Processes
+	ready     func()
+
+	lastRequest uint64
+	asked       map[uint64]chan<- flow.Reply
+	opening     int  // OpenSocket effects without their answer
+	booted      bool // Boot has been applied
+	readied     bool
+}
+
+// New returns a loop that is not running yet; events may be posted already.
+func New(e *flow.Engine, log *slog.Logger) *Loop {
+	return &Loop{engine: e, log: log, inbox: newInbox(), asked: map[uint64]chan<- flow.Reply{}}
+}
+
+// Connect says who carries out the effects, and what to do once every socket
+// that the plan wants from the start is open or has failed. It must be called
+// before Run.
+func (l *Loop) Connect(s Sockets, p Processes, ready func()) {
+	l.sockets, l.processes, l.ready = s, p, ready
+}
+
+// Post delivers an event from inside: it never blocks and is never refused.
+func (l *Loop) Post(ev flow.Event) { l.inbox.put(entry{event: ev}) }
+
+// Deliver is Post for an event that is made on the loop's goroutine, when its
+// turn has come: that is where things change hands. Without an event nothing is
+// applied. After the end of Run event is never called, and Deliver reports false.
+func (l *Loop) Deliver(event func() flow.Event) bool {
+	return l.inbox.put(entry{make: event})
+}
+
+// Ask delivers an event from outside and waits for its answer. event makes the
+// event for the given request.
+func (l *Loop) Ask(ctx context.Context, by string, event func(flow.Request) flow.Event) (flow.Reply, error) {
+	answer := make(chan flow.Reply, 1)
+	if err := l.inbox.submit(entry{by: by, ask: event, answer: answer}); err != nil {
+		return flow.Reply{}, err
+	}
+	select {
+	case r, ok := <-answer:
+		if !ok {
+			return flow.Reply{}, ErrClosed
+		}
+		return r, nil
+	case <-ctx.Done():
+		return flow.Reply{}, context.Cause(ctx)
+	}
+}
+
+// Snapshot returns the state of everything between two events.
+func (l *Loop) Snapshot(ctx context.Context) (flow.Snapshot, error) {
+	answer := make(chan flow.Snapshot, 1)
+	if err := l.inbox.submit(entry{look: answer}); err != nil {
+		return flow.Snapshot{}, err
+	}
+	select {
+	case s, ok := <-answer:
+		if !ok {
+			return flow.Snapshot{}, ErrClosed
+		}
+		return s, nil
+	case <-ctx.Done():
+		return flow.Snapshot{}, context.Cause(ctx)
+	}
+}
+
+// Run applies events until the engine says that everything is stopped, which
+// the end of ctx makes it do. When Run returns, nobody waits for an answer.
+func (l *Loop) Run(ctx context.Context) {
+	defer l.end()
+	l.timers.start()
+	defer l.timers.stop()
+	done := ctx.Done()
+	for {
+		select {
+		case <-done:
+			done = nil // once is enough
+			l.Post(flow.Shutdown{Cause: context.Cause(ctx).Error()})
+		case <-l.inbox.wake:
+			for _, en := range l.inbox.take() {
+				if l.apply(ctx, en) {
+					return
+				}
+			}
+		case <-l.timers.C():
+			for id, ok := l.timers.due(time.Now()); ok; id, ok = l.timers.due(time.Now()) {
+				if l.step(ctx, flow.TimerFired{Timer: id}) {
+					return
+				}
+			}
+		}
+		l.timers.set()
+	}
+}
+
+// apply handles one entry of the inbox and reports whether it was the last.
+func (l *Loop) apply(ctx context.Context, en entry) bool {
+	switch {
+	case en.look != nil:
+		en.look <- l.engine.Snapshot()
+		return false
+	case en.ask != nil:
+		l.lastRequest++
+		l.asked[l.lastRequest] = en.answer
+		return l.step(ctx, en.ask(flow.Request{ID: l.lastRequest, By: en.by}))
+	}
+	ev := en.event
+	if en.make != nil {
+		if ev = en.make(); ev == nil {
+			return false
+		}
+	}
+	return l.step(ctx, ev)
+}
+
+// step applies one event and carries out its effects.
+func (l *Loop) step(ctx context.Context, ev flow.Event) (exit bool) {
+	switch ev.(type) {
+	case flow.Boot:
+		l.booted = true
+	case flow.Opened, flow.OpenFailed:
+		l.opening--
+	}
+	var open []plan.Name
+	for _, f := range l.engine.Step(ev) {
+		switch f := f.(type) {
+		case flow.OpenSocket:
+			open = append(open, f.Socket)
+		case flow.CloseSocket:
+			l.sockets.Close(f.Socket)
+		case flow.Watch:
+			l.sockets.Watch(f.Socket, f.EachArrival)
+		case flow.Unwatch:
+			l.sockets.Unwatch(f.Socket)
+		case flow.Serve:
+			l.sockets.Serve(f.Socket)
+		case flow.Spawn:
+			l.processes.Spawn(f)
+		case flow.Kill:
+			l.processes.Kill(f)
+		case flow.RunCommand:
+			l.processes.Command(f)
+		case flow.ArmTimer:
+			l.timers.arm(f.Timer, time.Now().Add(f.D))
+		case flow.CancelTimer:
+			l.timers.cancel(f.Timer)
+		case flow.Reply:
+			l.reply(f)
+		case flow.Transition:
+			l.transition(ctx, f)
+		case flow.Report:
+			l.log.LogAttrs(ctx, slog.LevelWarn, f.Message, slog.String("unit", f.Name), slog.String("detail", f.Detail))
+		case flow.Exit:
+			exit = true
+		}
+	}
+	if len(open) > 0 {
+		l.opening += len(open)
+		l.sockets.Open(open)
+	}
+	if l.booted && !l.readied && l.opening == 0 {
+		l.readied = true
+		l.ready()
+	}
+	return exit
+}
+
+func (l *Loop) reply(r flow.Reply) {
+	if answer, ok := l.asked[r.Request]; ok {
+		delete(l.asked, r.Request)
+		answer <- r
+	}
+}
+
+func (l *Loop) transition(ctx context.Context, t flow.Transition) {
+	level := slog.LevelInfo
+	if t.Failure {
+		level = slog.LevelError
+	}
+	l.log.LogAttrs(ctx, level, t.Kind+" "+t.To,
+		slog.String(t.Kind, string(t.Name)),
+		slog.String("from", t.From),
+		slog.String("cause", t.Cause))
+}
+
+// end refuses whoever still waits.
+func (l *Loop) end() {
+	for _, en := range l.inbox.close() {
+		en.refuse()
+	}
+	for id, answer := range l.asked {
+		delete(l.asked, id)
+		close(answer)
+	}
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
+	"github.com/rind-sockets/rind/api/rind/control/v1/controlv1connect"
+	"github.com/rind-sockets/rind/runtime/control"
+)
+
+// clientCommand returns a command that talks to a running daemon.
+func clientCommand(use, short string, args cobra.PositionalArgs, call func(context.Context, *cobra.Command, controlv1connect.ControlServiceClient, []string) error) *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: args,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			if ctx == nil {
+				ctx = context.Background()
+			}
+			return explain(path, call(ctx, cmd, control.NewClient(path), args))
+		},
+	}
+	cmd.Flags().StringVar(&path, "control", controlPath(), "path of the daemon's control socket ($RIND_CONTROL)")
+	return cmd
+}
+
+// controlPath is where a daemon with the same environment has its socket.
+func controlPath() string {
+	dir := envOr("RIND_RUNTIME_DIR", defaultRuntimeDir())
+	return envOr("RIND_CONTROL", filepath.Join(dir, "control.sock"))
+}
+
+// explain turns an error of a call into what the user can do about it.
+func explain(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*statusError](err); ok {
+		return err
+	}
+	ce, ok := errors.AsType[*connect.Error](err)
+	switch {
+	case !ok:
+		return &statusError{exitInternal, err}
+	case errors.Is(err, os.ErrNotExist) || ce.Code() == connect.CodeUnavailable && !connect.IsWireError(err):
+		return &statusError{exitInternal, fmt.Errorf("no daemon answers at %s: is rindrun running, and --control or RIND_CONTROL right? (%w)", path, ce.Unwrap())}
+	case ce.Code() == connect.CodeInternal || ce.Code() == connect.CodeUnavailable:
+		return &statusError{exitInternal, errors.New(ce.Message())}
+	}
+	return &statusError{exitFailed, errors.New(ce.Message())}
+}
+
+func newStartCommand() *cobra.Command {
+	return clientCommand("start [socket|service] NAME…", "start sockets or services", cobra.MinimumNArgs(1),
+		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
+			kind, names := unitArgs(args)
+			resp, err := c.Start(ctx, &controlv1.StartRequest{Kind: kind, Names: names})
+			if err != nil {
+				return err
+			}
+			return printResults(cmd, resp.GetResults())
+		})
+}
+
+func newStopCommand() *cobra.Command {
+	return clientCommand("stop [socket|service] NAME…", "stop sockets or services", cobra.MinimumNArgs(1),
+		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
+			kind, names := unitArgs(args)
+			resp, err := c.Stop(ctx, &controlv1.StopRequest{Kind: kind, Names: names})
+			if err != nil {
+				return err
+			}
+			return printResults(cmd, resp.GetResults())
+		})
+}
+
+// unitArgs takes an optional kind from the front. A unit called "socket" is
+// reached by its full name.
+func unitArgs(args []string) (controlv1.UnitKind, []string) {
+	if len(args) > 1 {
+		switch args[0] {
+		case "socket":
+			return controlv1.UnitKind_UNIT_KIND_SOCKET, args[1:]
+		case "service":
+			return controlv1.UnitKind_UNIT_KIND_SERVICE, args[1:]
+		}
+	}
+	return controlv1.UnitKind_UNIT_KIND_UNSPECIFIED, args
+}
+
+// printResults says what happened to each unit. Whatever is not as it was asked
+// for makes the exit status 1.
+func printResults(cmd *cobra.Command, results []*controlv1.UnitResult) error {
+	failed := false
+	for _, r := range results {
+		switch r.GetOutcome() {
+		case controlv1.Outcome_OUTCOME_DONE, controlv1.Outcome_OUTCOME_UNCHANGED:
+			fmt.Fprintf(cmd.OutOrStdout(), "%s %s: %s\n", kindName(r.GetKind()), r.GetName(), r.GetMessage())
+		default:
+			failed = true
+			fmt.Fprintf(cmd.ErrOrStderr(), "rindrun: %s: %s\n", r.GetName(), r.GetMessage())
+		}
+	}
+	if failed {
+		return &statusError{status: exitFailed}
+	}
+	return nil
+}
+
+func kindName(k controlv1.UnitKind) string {
+	switch k {
+	case controlv1.UnitKind_UNIT_KIND_SOCKET:
+		return "socket"
+	case controlv1.UnitKind_UNIT_KIND_SERVICE:
+		return "service"
+	case controlv1.UnitKind_UNIT_KIND_UNSPECIFIED:
+	}
+	return "unit"
+}
+
+func newSetStateCommand() *cobra.Command {
+	return clientCommand("set-state NAME [VALUE]", "set a state; VALUE is read as the state's payload kind", cobra.RangeArgs(1, 2),
+		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
+			resp, err := c.SetState(ctx, &controlv1.SetStateRequest{Name: args[0], Payload: rawPayload(args[1:])})
+			if err != nil {
+				return err
+			}
+			what := "unchanged"
+			if resp.GetChanged() {
+				what = "set"
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "state %s: %s\n", resp.GetName(), what)
+			return nil
+		})
+}
+
+func newRemoveStateCommand() *cobra.Command {
+	return clientCommand("remove-state NAME [FILTER]", "remove a state, or the branches that the JSON document FILTER is a subset of", cobra.RangeArgs(1, 2),
+		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
+			req := &controlv1.RemoveStateRequest{Name: args[0]}
+			if len(args) > 1 {
+				req.Filter = args[1]
+			}
+			resp, err := c.RemoveState(ctx, req)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "state %s: %d removed\n", resp.GetName(), resp.GetRemoved())
+			return nil
+		})
+}
+
+func newEmitCommand() *cobra.Command {
+	return clientCommand("emit NAME [VALUE]", "emit a signal; VALUE is read as the signal's payload kind", cobra.RangeArgs(1, 2),
+		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
+			resp, err := c.Emit(ctx, &controlv1.EmitRequest{Name: args[0], Payload: rawPayload(args[1:])})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "signal %s: emitted\n", resp.GetName())
+			return nil
+		})
+}
+
+func rawPayload(args []string) *controlv1.Payload {
+	if len(args) == 0 {
+		return nil
+	}
+	return &controlv1.Payload{Value: &controlv1.Payload_Raw{Raw: args[0]}}
+}
+
+func newShutdownCommand() *cobra.Command {
+	return clientCommand("shutdown", "stop the daemon and everything that it started", cobra.NoArgs,
+		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, _ []string) error {
+			if _, err := c.Shutdown(ctx, &controlv1.ShutdownRequest{}); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "shutting down")
+			return nil
+		})
+}

@@ -99,20 +99,27 @@ func unitArgs(args []string) (controlv1.UnitKind, []string) {
 // printResults says what happened to each unit. Whatever is not as it was asked
 // for makes the exit status 1.
 func printResults(cmd *cobra.Command, results []*controlv1.UnitResult) error {
+	out, bad := &printer{w: cmd.OutOrStdout()}, &printer{w: cmd.ErrOrStderr()}
 	failed := false
 	for _, r := range results {
-		switch r.GetOutcome() {
-		case controlv1.Outcome_OUTCOME_DONE, controlv1.Outcome_OUTCOME_UNCHANGED:
-			fmt.Fprintf(cmd.OutOrStdout(), "%s %s: %s\n", kindName(r.GetKind()), r.GetName(), r.GetMessage())
-		default:
-			failed = true
-			fmt.Fprintf(cmd.ErrOrStderr(), "rindrun: %s: %s\n", r.GetName(), r.GetMessage())
+		if o := r.GetOutcome(); o == controlv1.Outcome_OUTCOME_DONE || o == controlv1.Outcome_OUTCOME_UNCHANGED {
+			out.printf("%s %s: %s\n", kindName(r.GetKind()), r.GetName(), r.GetMessage())
+			continue
 		}
+		failed = true
+		bad.printf("rindrun: %s: %s\n", r.GetName(), r.GetMessage())
 	}
 	if failed {
 		return &statusError{status: exitFailed}
 	}
-	return nil
+	return out.result()
+}
+
+// say prints what happened.
+func say(cmd *cobra.Command, format string, args ...any) error {
+	out := &printer{w: cmd.OutOrStdout()}
+	out.printf(format, args...)
+	return out.result()
 }
 
 func kindName(k controlv1.UnitKind) string {
@@ -137,8 +144,7 @@ func newSetStateCommand() *cobra.Command {
 			if resp.GetChanged() {
 				what = "set"
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "state %s: %s\n", resp.GetName(), what)
-			return nil
+			return say(cmd, "state %s: %s\n", resp.GetName(), what)
 		})
 }
 
@@ -153,8 +159,7 @@ func newRemoveStateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "state %s: %d removed\n", resp.GetName(), resp.GetRemoved())
-			return nil
+			return say(cmd, "state %s: %d removed\n", resp.GetName(), resp.GetRemoved())
 		})
 }
 
@@ -165,8 +170,7 @@ func newEmitCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "signal %s: emitted\n", resp.GetName())
-			return nil
+			return say(cmd, "signal %s: emitted\n", resp.GetName())
 		})
 }
 
@@ -183,7 +187,6 @@ func newShutdownCommand() *cobra.Command {
 			if _, err := c.Shutdown(ctx, &controlv1.ShutdownRequest{}); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "shutting down")
-			return nil
+			return say(cmd, "shutting down\n")
 		})
 }

@@ -61,7 +61,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		status = se.status
 	}
 	if !ok || se.err != nil {
-		fmt.Fprintf(stderr, "rindrun: %v\n", err)
+		(&printer{w: stderr}).printf("rindrun: %v\n", err)
 	}
 	return status
 }

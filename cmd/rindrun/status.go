@@ -24,17 +24,12 @@ func newStatusCommand() *cobra.Command {
 				return err
 			}
 			unknown := narrow(resp, args)
-			if asJSON {
-				text, err := protojson.MarshalOptions{Multiline: true, UseProtoNames: true, EmitUnpopulated: true}.Marshal(resp)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s\n", text)
-			} else if err := printStatus(cmd.OutOrStdout(), resp, len(args) > 0); err != nil {
-				return &statusError{exitInternal, err}
+			if err := show(cmd.OutOrStdout(), resp, asJSON, len(args) > 0); err != nil {
+				return err
 			}
+			bad := &printer{w: cmd.ErrOrStderr()}
 			for _, name := range unknown {
-				fmt.Fprintf(cmd.ErrOrStderr(), "rindrun: no such unit: %s\n", name)
+				bad.printf("rindrun: no such unit: %s\n", name)
 			}
 			if len(unknown) > 0 {
 				return &statusError{status: exitFailed}
@@ -68,10 +63,29 @@ func narrow(resp *controlv1.StatusResponse, names []string) (unknown []string) {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return seen[name] })
 }
 
-func printStatus(out io.Writer, resp *controlv1.StatusResponse, brief bool) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+// show prints a status; brief leaves out what is not about single units.
+func show(w io.Writer, resp *controlv1.StatusResponse, asJSON, brief bool) error {
+	out := &printer{w: w}
+	if asJSON {
+		text, err := protojson.MarshalOptions{Multiline: true, UseProtoNames: true, EmitUnpopulated: true}.Marshal(resp)
+		if err != nil {
+			return &statusError{exitInternal, err}
+		}
+		out.printf("%s\n", text)
+		return out.result()
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	out.w = table
+	tables(out, resp, brief)
+	if out.err == nil {
+		out.err = table.Flush()
+	}
+	return out.result()
+}
+
+func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 	if !brief {
-		fmt.Fprintf(w, "rindrun %s, pid %d, plan %s\n", resp.GetVersion(), resp.GetPid(), resp.GetPlanDigest())
+		w.printf("rindrun %s, pid %d, plan %s\n", resp.GetVersion(), resp.GetPid(), resp.GetPlanDigest())
 	}
 	section(w, len(resp.GetSockets()), "SOCKET\tSTATE\tTYPE\tADDRESS\tOWNER\tLIFECYCLE\tACCESSES\tACTIVATIONS\tREASON")
 	for _, s := range resp.GetSockets() {
@@ -79,7 +93,7 @@ func printStatus(out io.Writer, resp *controlv1.StatusResponse, brief bool) erro
 		if len(s.GetAddresses()) > 0 {
 			address = strings.Join(s.GetAddresses(), ",")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.GetName(), s.GetState(), s.GetType(), address,
+		w.printf("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.GetName(), s.GetState(), s.GetType(), address,
 			orDash(s.GetOwner()), s.GetLifecycle(), s.GetAccesses(), s.GetActivations(), reason(s.GetReason(), s.GetLastError()))
 	}
 	section(w, len(resp.GetServices()), "SERVICE\tSTATE\tPIDS\tSTARTS\tREASON")
@@ -88,13 +102,13 @@ func printStatus(out io.Writer, resp *controlv1.StatusResponse, brief bool) erro
 		for i, pid := range s.GetPids() {
 			pids[i] = fmt.Sprint(pid)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", s.GetName(), s.GetState(), orDash(strings.Join(pids, ",")),
+		w.printf("%s\t%s\t%s\t%d\t%s\n", s.GetName(), s.GetState(), orDash(strings.Join(pids, ",")),
 			s.GetStarts(), reason(s.GetReason(), s.GetLastError()))
 	}
 	section(w, len(resp.GetStates()), "STATE\tVALUE")
 	for _, s := range resp.GetStates() {
 		for _, b := range s.GetBranches() {
-			fmt.Fprintf(w, "%s\t%s\n", s.GetName(), payloadText(b))
+			w.printf("%s\t%s\n", s.GetName(), payloadText(b))
 		}
 	}
 	if !brief {
@@ -104,15 +118,14 @@ func printStatus(out io.Writer, resp *controlv1.StatusResponse, brief bool) erro
 			if p.GetPid() != 0 {
 				pid = fmt.Sprint(p.GetPid())
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", p.GetName(), pid, p.GetLaunches(), p.GetPath(), orDash(printable(p.GetLastError())))
+			w.printf("%s\t%s\t%d\t%s\t%s\n", p.GetName(), pid, p.GetLaunches(), p.GetPath(), orDash(printable(p.GetLastError())))
 		}
 	}
-	return w.Flush()
 }
 
-func section(w io.Writer, n int, header string) {
+func section(w *printer, n int, header string) {
 	if n > 0 {
-		fmt.Fprintf(w, "\n%s\n", header)
+		w.printf("\n%s\n", header)
 	}
 }
 

@@ -78,8 +78,7 @@ func Run(ctx context.Context, opts Options) error {
 	if err := d.prepare(); err != nil {
 		return err
 	}
-	defer d.lock.Close()
-	return d.run(ctx)
+	return errors.Join(d.run(ctx), d.lock.Close())
 }
 
 // prepare does what can fail before anything is started.
@@ -111,11 +110,10 @@ func (d *Daemon) takeLock() error {
 		return fmt.Errorf("runtime directory: %w", err)
 	}
 	if err := flock(f); err != nil {
-		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return fmt.Errorf("another rindrun uses %s: stop it or choose another --runtime-dir", d.opts.RuntimeDir)
+			err = errors.New("another rindrun uses it: stop it or choose another --runtime-dir")
 		}
-		return fmt.Errorf("lock %s: %w", path, err)
+		return errors.Join(fmt.Errorf("runtime directory %s: %w", d.opts.RuntimeDir, err), f.Close())
 	}
 	d.lock = f
 	return nil

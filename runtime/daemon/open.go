@@ -69,17 +69,43 @@ func (o *opener) open(ctx context.Context, transport, manifest string, defs []*p
 			ID: string(def.Name), Scheme: def.Type, Address: address, Options: def.Options, Backlog: backlog(def),
 		})
 	}
-	for i, r := range o.host.Bind(ctx, transport, manifest, eps) {
-		done(asked[i], o.publish(asked[i], eps[i].Address, r, others[i]))
+	results := o.host.Bind(ctx, transport, manifest, eps)
+	kept := o.keptBy(transport)
+	for i, r := range results {
+		done(asked[i], o.publish(asked[i], eps[i].Address, r, others[i], kept))
 	}
 }
 
+// keptBy returns the sockets that the plugin of a transport has open after it
+// has answered: one that it handed over must not be among them, since it could
+// accept from it. Where /proc does not show them, which it does to root and to
+// the same user, nothing can be said.
+func (o *opener) keptBy(transport string) map[uint64]bool {
+	kept := map[uint64]bool{}
+	for _, st := range o.host.Status() {
+		if st.Name != transport || st.PID == 0 {
+			continue
+		}
+		inodes, err := peer.Sockets(st.PID)
+		if err != nil {
+			return nil
+		}
+		for _, inode := range inodes {
+			kept[inode] = true
+		}
+	}
+	return kept
+}
+
 // publish verifies what the plugin handed over and makes it reachable.
-func (o *opener) publish(def *plan.Socket, address string, r pluginhost.Result, others []string) opened {
+func (o *opener) publish(def *plan.Socket, address string, r pluginhost.Result, others []string, kept map[uint64]bool) opened {
 	if r.Err != nil {
 		return failure(def, withHolder(r.Err, def.Type, address))
 	}
 	facts, err := listen.Verify(r.FD, listen.Want{Type: def.Type, Address: address, Options: def.Options})
+	if err == nil && kept[facts.Inode] {
+		err = errors.New("the plugin kept a copy of the socket")
+	}
 	if err != nil {
 		_ = unix.Close(r.FD)
 		return failure(def, fmt.Errorf("bind %s: refused: %w", address, err))

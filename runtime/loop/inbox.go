@@ -23,8 +23,6 @@ type entry struct {
 	look chan<- flow.Snapshot
 }
 
-func (en entry) fromOutside() bool { return en.ask != nil || en.look != nil }
-
 // refuse tells a caller that there will be no answer.
 func (en entry) refuse() {
 	if en.answer != nil {

@@ -161,12 +161,7 @@ func (l *Loop) apply(ctx context.Context, en entry) bool {
 
 // step applies one event and carries out its effects.
 func (l *Loop) step(ctx context.Context, ev flow.Event) (exit bool) {
-	switch ev.(type) {
-	case flow.Boot:
-		l.booted = true
-	case flow.Opened, flow.OpenFailed:
-		l.opening--
-	}
+	l.count(ev)
 	var open []plan.Name
 	for _, f := range l.engine.Step(ev) {
 		switch f := f.(type) {
@@ -195,7 +190,8 @@ func (l *Loop) step(ctx context.Context, ev flow.Event) (exit bool) {
 		case flow.Transition:
 			l.transition(ctx, f)
 		case flow.Report:
-			l.log.LogAttrs(ctx, slog.LevelWarn, f.Message, slog.String("unit", f.Name), slog.String("detail", f.Detail))
+			l.log.LogAttrs(ctx, slog.LevelWarn, "attention",
+				slog.String("problem", f.Message), slog.String("unit", f.Name), slog.String("detail", f.Detail))
 		case flow.Exit:
 			exit = true
 		}
@@ -211,6 +207,18 @@ func (l *Loop) step(ctx context.Context, ev flow.Event) (exit bool) {
 	return exit
 }
 
+// count follows the start of the plan, to know when its sockets are open.
+func (l *Loop) count(ev flow.Event) {
+	if _, ok := ev.(flow.Boot); ok {
+		l.booted = true
+	}
+	_, opened := ev.(flow.Opened)
+	_, failed := ev.(flow.OpenFailed)
+	if opened || failed {
+		l.opening--
+	}
+}
+
 func (l *Loop) reply(r flow.Reply) {
 	if answer, ok := l.asked[r.Request]; ok {
 		delete(l.asked, r.Request)
@@ -223,8 +231,9 @@ func (l *Loop) transition(ctx context.Context, t flow.Transition) {
 	if t.Failure {
 		level = slog.LevelError
 	}
-	l.log.LogAttrs(ctx, level, t.Kind+" "+t.To,
+	l.log.LogAttrs(ctx, level, "state changed",
 		slog.String(t.Kind, string(t.Name)),
+		slog.String("state", t.To),
 		slog.String("from", t.From),
 		slog.String("cause", t.Cause))
 }

@@ -130,7 +130,9 @@ func TestAskAnswersAfterTheOperation(t *testing.T) {
 		if r := ask(func(r flow.Request) flow.Event { return flow.StartSocket{Socket: "t@none", From: r} }); r.Outcome != flow.Unknown {
 			t.Errorf("start of an unknown socket: outcome %v, want Unknown", r.Outcome)
 		}
-		if r := ask(func(r flow.Request) flow.Event { return flow.EmitSignal{Signal: "t@go", Value: cond.NoneValue(), From: r} }); r.Outcome != flow.Done {
+		if r := ask(func(r flow.Request) flow.Event {
+			return flow.EmitSignal{Signal: "t@go", Value: cond.NoneValue(), From: r}
+		}); r.Outcome != flow.Done {
 			t.Errorf("emit: outcome %v (%s), want Done", r.Outcome, r.Message)
 		}
 		cancel()

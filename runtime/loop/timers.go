@@ -73,12 +73,17 @@ func (t *timers) due(now time.Time) (flow.TimerID, bool) {
 // timerHeap implements [heap.Interface], the earliest first.
 type timerHeap []*timerEntry
 
-func (h timerHeap) Len() int           { return len(h) }
-func (h timerHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+// Len implements [heap.Interface].
+func (h *timerHeap) Len() int { return len(*h) }
 
-func (h timerHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+// Less implements [heap.Interface].
+func (h *timerHeap) Less(i, j int) bool { return (*h)[i].at.Before((*h)[j].at) }
+
+// Swap implements [heap.Interface].
+func (h *timerHeap) Swap(i, j int) {
+	t := *h
+	t[i], t[j] = t[j], t[i]
+	t[i].index, t[j].index = i, j
 }
 
 // Push implements [heap.Interface].

@@ -273,7 +273,7 @@ type DescribeResponse struct {
 	Version        string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"` // semver
 	Schemes        []*Scheme              `protobuf:"bytes,3,rep,name=schemes,proto3" json:"schemes,omitempty"`
 	Features       []string               `protobuf:"bytes,4,rep,name=features,proto3" json:"features,omitempty"`                                   // "batch", "release", "adopt", "watch", "netns"; unknown names are ignored
-	ManifestSha256 []byte                 `protobuf:"bytes,5,opt,name=manifest_sha256,json=manifestSha256,proto3" json:"manifest_sha256,omitempty"` // of the manifest this binary was built with
+	ManifestSha256 []byte                 `protobuf:"bytes,5,opt,name=manifest_sha256,json=manifestSha256,proto3" json:"manifest_sha256,omitempty"` // 32 bytes: the digest of the manifest this binary was built with
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -411,6 +411,8 @@ func (x *Scheme) GetProxying() bool {
 	return false
 }
 
+// In the numbers of Linux. A domain or type of 0 follows from the address or the options; no protocols: not checked.
+// listening: the host will call listen(2), unless the type is one of datagrams.
 type SocketShape struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Domain        uint32                 `protobuf:"varint,1,opt,name=domain,proto3" json:"domain,omitempty"`
@@ -651,8 +653,8 @@ type Endpoint struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // host's stable listener id, e.g. "web/http"
 	Scheme        string                 `protobuf:"bytes,2,opt,name=scheme,proto3" json:"scheme,omitempty"`
-	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"` // text after "scheme://", already variable-expanded, never a host name
-	Options       map[string]string      `protobuf:"bytes,4,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`                                                                           // text after "scheme://", already variable-expanded, never a host name
+	Options       map[string]string      `protobuf:"bytes,4,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // only what was given: an absent option has its default
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

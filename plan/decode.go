@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Limits of a plan. The size leaves room for the million units that rindc
@@ -91,7 +92,7 @@ func Decode(data []byte) (*Plan, error) {
 func decodeHeader(data []byte) (header, error) {
 	line, _, whole := bytes.Cut(data, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte(","))
-	line = append(line[:len(line):len(line)], '}')
+	line = append(slices.Clip(line), '}')
 	var id struct {
 		Format  string
 		Version int

@@ -21,11 +21,11 @@ func str(s string) *cond.Value {
 	return &v
 }
 
-func document(t testing.TB, text string) *cond.Value {
-	t.Helper()
+func document(tb testing.TB, text string) *cond.Value {
+	tb.Helper()
 	v, err := cond.ParseJSON([]byte(text))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return &v
 }
@@ -39,8 +39,8 @@ func pred(root cond.Root, op cond.Op, lit any, path ...string) *cond.Guard {
 }
 
 // sample is a small plan that has something of everything.
-func sample(t testing.TB) *plan.Plan {
-	t.Helper()
+func sample(tb testing.TB) *plan.Plan {
+	tb.Helper()
 	return &plan.Plan{
 		Compiler: "rindc 0.1.0",
 		Sources: []plan.Source{
@@ -68,7 +68,7 @@ func sample(t testing.TB) *plan.Plan {
 					{Not: stateAtom("web@mode", nil)},
 				}},
 				OnStart: []plan.Action{{Do: plan.OpEmit, Target: "web@up", Payload: str("<http>")}},
-				Trigger: []plan.Action{{Do: plan.OpEmit, Target: "web@blob", Payload: document(t, `{"b":1.0,"a":[1,null]}`)}},
+				Trigger: []plan.Action{{Do: plan.OpEmit, Target: "web@blob", Payload: document(tb, `{"b":1.0,"a":[1,null]}`)}},
 				Options: map[string]string{"backlog": "512"},
 			},
 			{
@@ -87,11 +87,11 @@ func sample(t testing.TB) *plan.Plan {
 	}
 }
 
-func encoded(t testing.TB, p *plan.Plan) []byte {
-	t.Helper()
+func encoded(tb testing.TB, p *plan.Plan) []byte {
+	tb.Helper()
 	data, err := p.Encode()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
@@ -217,12 +217,12 @@ func TestDecodeErrorTypes(t *testing.T) {
 }
 
 // sealed gives a hand-made plan the digest it would have.
-func sealed(t testing.TB, text string) []byte {
-	t.Helper()
+func sealed(tb testing.TB, text string) []byte {
+	tb.Helper()
 	_, err := plan.Decode([]byte(text))
 	d := (*plan.DigestError)(nil)
 	if !errors.As(err, &d) {
-		t.Fatalf("Decode(%.80q) = %v, want a *DigestError", text, err)
+		tb.Fatalf("Decode(%.80q) = %v, want a *DigestError", text, err)
 	}
 	return []byte(strings.Replace(text, `"digest":""`, `"digest":"`+d.Got+`"`, 1))
 }

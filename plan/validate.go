@@ -79,11 +79,12 @@ func (v *validator) permissions() {
 	for i := range v.plan.Permissions {
 		q := &v.plan.Permissions[i]
 		v.enter("permission", q.Name)
-		builtin, reserved := BuiltinPermissions[q.Name.Short()]
+		id, ok := BuiltinPermissions[q.Name.Short()]
+		builtin := ok && id == q.ID && q.Name.Group() == BuiltinGroup
 		switch other, taken := v.ids[q.ID]; {
 		case taken:
 			v.problem("id %d is also that of %s", q.ID, other)
-		case builtinID(q.ID) && !(reserved && builtin == q.ID && q.Name.Group() == BuiltinGroup):
+		case builtinID(q.ID) && !builtin:
 			v.problem("id %d is that of a builtin permission", q.ID)
 		}
 		v.ids[q.ID] = q.Name

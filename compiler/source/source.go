@@ -4,11 +4,17 @@ package source
 
 import (
 	"bytes"
+	"slices"
 	"sort"
 	"unicode/utf8"
 )
 
-// File is one input file.
+// BOM is the mark that some editors write at the start of a UTF-8 file. It is
+// no character of the first line: columns are counted behind it.
+const BOM = "\ufeff"
+
+// File is one input file. The first position that is asked for builds a table
+// of its lines, so a File has one user at a time.
 type File struct {
 	Name string // as diagnostics and the plan show it
 	Text []byte
@@ -22,30 +28,49 @@ type Span struct {
 	Start, End int
 }
 
+// IsZero reports whether s is no span.
+func (s Span) IsZero() bool { return s.File == nil }
+
 // Position returns the line and the column of a byte offset, both from 1. The
-// column counts characters.
+// column counts characters; an invalid byte counts as one. An offset outside
+// the file means its nearer end.
 func (f *File) Position(offset int) (line, col int) {
 	f.index()
+	offset = min(max(offset, f.lines[0]), len(f.Text))
 	i := sort.SearchInts(f.lines, offset+1) - 1
 	return i + 1, utf8.RuneCount(f.Text[f.lines[i]:offset]) + 1
 }
 
-// Line returns the text of a line, counted from 1, without its end.
+// Line returns the text of a line, counted from 1, without its end. A line that
+// the file does not have is empty.
 func (f *File) Line(n int) []byte {
-	f.index()
-	start := f.lines[n-1]
+	start := f.LineStart(n)
 	end := len(f.Text)
 	if n < len(f.lines) {
 		end = f.lines[n] - 1
 	}
-	return bytes.TrimSuffix(f.Text[start:end], []byte("\r"))
+	return bytes.TrimSuffix(f.Text[start:max(start, end)], []byte("\r"))
+}
+
+// LineStart returns the offset of the first character of a line, counted from
+// 1. A line that the file does not have starts at the end.
+func (f *File) LineStart(n int) int {
+	f.index()
+	if n < 1 || n > len(f.lines) {
+		return len(f.Text)
+	}
+	return f.lines[n-1]
 }
 
 func (f *File) index() {
 	if f.lines != nil {
 		return
 	}
-	f.lines = []int{0}
+	first := 0
+	if bytes.HasPrefix(f.Text, []byte(BOM)) {
+		first = len(BOM)
+	}
+	f.lines = append(make([]int, 0, 1+bytes.Count(f.Text, []byte("\n"))), first)
 	for i, c := range f.Text {
 		if c == '\n' {
 			f.lines = append(f.lines, i+1)
@@ -63,7 +88,8 @@ const (
 )
 
 // Step is one step of the path from a unit to a value inside it: a key, or an
-// index when Key is "".
+// index when Key is "". (TOML allows "" as a key too; a Step with neither means
+// that key where the value is a table.)
 type Step struct {
 	Key   string
 	Index int
@@ -94,7 +120,7 @@ func (p Place) At(key string) Place { return p.step(Step{Key: key}) }
 func (p Place) Item(i int) Place { return p.step(Step{Index: i}) }
 
 func (p Place) step(s Step) Place {
-	p.Path = append(p.Path[:len(p.Path):len(p.Path)], s)
+	p.Path = append(slices.Clip(p.Path), s)
 	p.Part, p.From, p.To = OfValue, 0, 0
 	return p
 }

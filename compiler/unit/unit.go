@@ -89,6 +89,7 @@ type Service struct {
 
 	Name, User, Group, WorkingDir String
 	Run                           []Run
+	Env                           []EnvVar // of every process; what a process sets itself wins, see Run.Env
 	StartOn, StopOn               Conditions
 	OnStart, OnStop               Triggers
 	Restart                       Restart
@@ -99,7 +100,7 @@ type Run struct {
 	At   source.Place
 	Exec String
 	Args List
-	Env  []EnvVar // sorted by name
+	Env  []EnvVar // sorted by name, with those of the service
 }
 
 // EnvVar is one environment variable.

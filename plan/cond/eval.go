@@ -37,7 +37,7 @@ func (e Expr) Eval(f Facts) bool {
 	return false
 }
 
-func (a *Atom) eval(f Facts) bool {
+func (a Atom) eval(f Facts) bool {
 	if a.Kind == Signal {
 		v, ok := f.Signal(a.Name)
 		return ok && a.Guard.Match(v, nil)
@@ -76,7 +76,7 @@ func (g *Guard) Match(v Value, keys map[string]any) bool {
 	return false
 }
 
-func (p *Pred) match(v Value, keys map[string]any) bool {
+func (p Pred) match(v Value, keys map[string]any) bool {
 	op, ok := LookupOperator(p.Op)
 	if !ok {
 		return false

@@ -3,6 +3,7 @@ package cond
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -106,13 +107,8 @@ func stringLiteral(lit any) error {
 }
 
 func typeLiteral(lit any) error {
-	name, ok := lit.(string)
-	if ok {
-		for _, n := range typeNames {
-			if n == name {
-				return nil
-			}
-		}
+	if name, ok := lit.(string); ok && slices.Contains(typeNames, name) {
+		return nil
 	}
 	return fmt.Errorf("want one of %s, got %s", strings.Join(typeNames, ", "), describe(lit))
 }

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/rind-sockets/rind/compiler"
+)
+
+// extension is what the name of a unit file ends in.
+const extension = ".toml"
+
+// stdinGroup is the group of the units that come from standard input.
+const stdinGroup = "stdin"
+
+// maxRead is how much of a file is read: one byte more than the compiler takes,
+// which says so.
+const maxRead = 16<<20 + 1
+
+// loader finds and reads unit files. It goes on after an error, so that one
+// unreadable file does not hide what is wrong with the others.
+type loader struct {
+	stdin io.Reader
+
+	files  map[string]compiler.Input // by the path behind all links
+	unread []string                  // groups for compiler.Options
+	errs   []error
+}
+
+// inputs returns what was read.
+func (l *loader) inputs() []compiler.Input {
+	out := make([]compiler.Input, 0, len(l.files))
+	for _, in := range l.files {
+		out = append(out, in)
+	}
+	return out
+}
+
+func (l *loader) load(paths []string) {
+	l.files = map[string]compiler.Input{}
+	for _, p := range paths {
+		if p == compiler.Stdin {
+			l.readStdin()
+			continue
+		}
+		info, err := os.Stat(p)
+		switch {
+		case err != nil:
+			l.fail(err, "/") // it may have been a directory of any groups
+		case info.IsDir():
+			w := walk{loader: l, seen: map[string]bool{}}
+			w.dir(filepath.Clean(p), "")
+		default:
+			l.read(filepath.Clean(p), groupOf(filepath.Base(p)))
+		}
+	}
+	slices.SortFunc(l.errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
+}
+
+func groupOf(file string) string { return strings.TrimSuffix(file, extension) }
+
+// fail notes an error and the groups that are missing by it.
+func (l *loader) fail(err error, group string) {
+	l.errs = append(l.errs, err)
+	l.unread = append(l.unread, group)
+}
+
+func (l *loader) readStdin() {
+	if _, done := l.files[compiler.Stdin]; done {
+		return
+	}
+	text, err := readAll(l.stdin)
+	if err != nil {
+		l.fail(fmt.Errorf("read standard input: %w", err), stdinGroup)
+		return
+	}
+	l.files[compiler.Stdin] = compiler.Input{Name: compiler.Stdin, Group: stdinGroup, Text: text}
+}
+
+// read reads a unit file. One that is reached by several paths is compiled once:
+// in the longest group, which is that of the outermost directory that was named.
+func (l *loader) read(name, group string) {
+	behind, err := filepath.EvalSymlinks(name)
+	if err == nil {
+		behind, err = filepath.Abs(behind)
+	}
+	if err != nil {
+		l.fail(err, group)
+		return
+	}
+	in := compiler.Input{Name: filepath.ToSlash(name), Group: group}
+	if other, done := l.files[behind]; done {
+		in.Text = other.Text
+		if order(in, other) < 0 {
+			l.files[behind] = in
+		}
+		return
+	}
+	if in.Text, err = readFile(name); err != nil {
+		l.fail(err, group)
+		return
+	}
+	l.files[behind] = in
+}
+
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	text, err := readAll(f)
+	return text, errors.Join(err, f.Close())
+}
+
+// order sorts the paths of one file so that the first is the one to use. It does
+// not depend on the order of the arguments.
+func order(a, b compiler.Input) int {
+	return cmp.Or(cmp.Compare(len(b.Group), len(a.Group)), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Name, b.Name))
+}
+
+func readAll(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxRead)) }
+
+// walk reads the unit files below one units root.
+type walk struct {
+	*loader
+
+	seen map[string]bool // directories, by the path behind all links
+}
+
+// dir reads a directory whose groups start with prefix, which is empty or ends
+// in a slash. Hidden files and directories are left out: they belong to editors
+// and version control.
+func (w *walk) dir(name, prefix string) {
+	behind, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		w.fail(err, cmp.Or(prefix, "/"))
+		return
+	}
+	if w.seen[behind] {
+		return // a link back to it, or a second one
+	}
+	w.seen[behind] = true
+	entries, err := os.ReadDir(name) // sorted by name
+	if err != nil {
+		w.fail(err, cmp.Or(prefix, "/"))
+		return
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") {
+			w.entry(filepath.Join(name, e.Name()), path.Join(prefix, e.Name()), e)
+		}
+	}
+}
+
+// entry reads what is in a directory. below is its path below the units root.
+func (w *walk) entry(name, below string, e fs.DirEntry) {
+	isUnit := strings.HasSuffix(name, extension)
+	mode := e.Type()
+	if mode&fs.ModeSymlink != 0 {
+		info, err := os.Stat(name)
+		if err != nil {
+			// A dangling link matters only where a unit file should be.
+			if isUnit || !errors.Is(err, fs.ErrNotExist) {
+				w.fail(err, groupOf(below))
+			}
+			return
+		}
+		mode = info.Mode().Type()
+	}
+	switch {
+	case mode.IsDir():
+		w.dir(name, below+"/")
+	case !isUnit:
+	case mode.IsRegular():
+		w.read(name, groupOf(below))
+	default:
+		w.fail(fmt.Errorf("read %s: not a regular file", name), groupOf(below))
+	}
+}

@@ -1,0 +1,47 @@
+// Command rindc compiles unit files to a plan that rindrun runs.
+package main
+
+import (
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// version is the version of this program, which is also that of its release.
+const version = "0.1.0"
+
+func main() {
+	tuneMemory()
+	os.Exit(run(os.Args[1:], env{
+		stdin:  os.Stdin,
+		stdout: os.Stdout,
+		stderr: os.Stderr,
+		color:  term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+	}))
+}
+
+// tuneMemory turns the garbage collector off until a quarter of the memory is
+// used: a compilation is short, and collecting takes most of its time. What the
+// user has set stays.
+func tuneMemory() {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	limit := int64(2 << 30)
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err == nil {
+		limit = min(limit, int64(info.Totalram)*int64(info.Unit)/4)
+	}
+	// In a container, the memory of the machine says nothing.
+	if text, err := os.ReadFile("/sys/fs/cgroup/memory.max"); err == nil {
+		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
+			limit = min(limit, n/4)
+		}
+	}
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(limit)
+}

@@ -1,0 +1,71 @@
+// Package check has the rules about units whose names and types are known. Each
+// is one file with its code, its text and an example that breaks exactly it.
+package check
+
+import (
+	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/resolve"
+	"github.com/rind-sockets/rind/plugins/manifest"
+)
+
+// Rule is one thing that can be wrong with units.
+type Rule struct {
+	Code     diag.Code
+	Severity diag.Severity
+	Title    string // without the particulars
+	Text     string // why it is wrong and what to do, for people
+	Example  string // a unit file in which this is the only mistake
+
+	// Run reports every violation of the rule in p.
+	Run func(p *Pass)
+}
+
+// Rules lists every rule, in the order in which they run.
+var Rules = []Rule{
+	unknownSocketType,
+	invalidEndpoint,
+	endpointConflict,
+	possibleConflict,
+	unknownOption,
+	invalidOption,
+	unknownOwner,
+	ownedWithoutOwner,
+	invalidFDName,
+	sameFDName,
+	unknownPermission,
+	emptyPermissions,
+	noPeerIdentity,
+	abstractPermissions,
+	permissionID,
+	permissionLinks,
+	invalidAccount,
+	invalidExec,
+	invalidEnvironment,
+	relativeWorkingDir,
+	branchKeys,
+}
+
+// Pass is one run of one rule. Report fills in the code and the severity of the
+// rule, so that a rule cannot report in the name of another.
+type Pass struct {
+	*Program
+
+	rule *Rule
+	ds   *diag.List
+}
+
+// Report adds a violation of the rule.
+func (p *Pass) Report(d diag.Diagnostic) {
+	d.Code, d.Severity = p.rule.Code, p.rule.Severity
+	p.ds.Add(d)
+}
+
+// Check types the units of a table, applies every rule to them, and reports what
+// it finds to ds. If ds has no errors then, the Program is ready to be lowered.
+func Check(table *resolve.Table, transports []*manifest.Manifest, ds *diag.List) *Program {
+	p := bind(table, transports, ds)
+	for i := range Rules {
+		Rules[i].Run(&Pass{Program: p, rule: &Rules[i], ds: ds})
+	}
+	return p
+}

@@ -1,0 +1,33 @@
+package check
+
+import (
+	"fmt"
+
+	"github.com/rind-sockets/rind/compiler/diag"
+)
+
+var invalidEndpoint = Rule{
+	Code:     "A4102",
+	Severity: diag.Error,
+	Title:    "malformed endpoint",
+	Text: `A tcp or udp socket listens on an address and a port: 127.0.0.1:8081, [::1]:8081, localhost:80, or *:9000
+for every address of both families. A uds socket listens on an absolute path, on a path below the socket
+directory, or on the abstract name behind an @; each has at most 107 bytes.`,
+	Example: `
+[[socket]]
+name = "http"
+type = "tcp"
+listen = "127.0.0.1:80801"
+`,
+	Run: func(p *Pass) {
+		for _, s := range p.Sockets {
+			if e := s.endpointError; e != nil {
+				p.Report(diag.Diagnostic{
+					Message: fmt.Sprintf("socket %q: %s", s.Name, e.Message),
+					At:      s.Unit.Listen.At.Within(e.From, e.To),
+					Help:    e.Help,
+				})
+			}
+		}
+	},
+}

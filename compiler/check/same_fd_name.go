@@ -1,0 +1,71 @@
+package check
+
+import (
+	"fmt"
+
+	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/unit"
+	"github.com/rind-sockets/rind/plan"
+)
+
+var sameFDName = Rule{
+	Code:     "K1303",
+	Severity: diag.Warning,
+	Title:    "two descriptors of one service with one name",
+	Text: `A service tells its descriptors apart by their names in LISTEN_FDNAMES. With equal names it can only
+go by their order.`,
+	Example: `
+[[socket]]
+name = "http"
+type = "tcp"
+listen = "127.0.0.1:8081"
+owner = "web"
+fd-name = "main"
+
+[[socket]]
+name = "admin"
+type = "tcp"
+listen = "127.0.0.1:8082"
+owner = "web"
+fd-name = "main"
+
+[[service]]
+name = "web"
+run.exec = "/usr/bin/web"
+`,
+	Run: func(p *Pass) {
+		type key struct {
+			owner plan.Name
+			name  string
+		}
+		first := map[key]*Socket{}
+		for _, s := range p.Sockets {
+			if s.Owner == nil {
+				continue
+			}
+			k := key{s.Owner.Name, s.FDName()}
+			other, taken := first[k]
+			if !taken {
+				first[k] = s
+				continue
+			}
+			p.Report(diag.Diagnostic{
+				Message: fmt.Sprintf("service %q gets two descriptors named %q", s.Owner.Name, k.name),
+				At:      s.fdNameAt().At,
+				Help:    "give one of them another `fd-name`",
+				Labels:  []diag.Label{{At: other.fdNameAt().At, Message: "the other one"}},
+			})
+		}
+	},
+}
+
+// FDName returns the name of the descriptor: that of the socket unless the unit
+// says otherwise.
+func (s *Socket) FDName() string { return s.fdNameAt().Value }
+
+func (s *Socket) fdNameAt() unit.String {
+	if s.Unit.FDName.Set() {
+		return s.Unit.FDName
+	}
+	return s.Unit.Name
+}

@@ -1,0 +1,50 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/rind-sockets/rind/compiler/diag"
+)
+
+var unknownSocketType = Rule{
+	Code:     "A4101",
+	Severity: diag.Error,
+	Title:    "unknown socket type",
+	Text: `The type of a socket is the name of a transport, in lower case. The transports tcp, udp and uds
+come with every release.`,
+	Example: `
+[[socket]]
+name = "http"
+type = "TCP"
+listen = "127.0.0.1:8081"
+`,
+	Run: func(p *Pass) {
+		types := p.Types()
+		for _, s := range p.Sockets {
+			written := s.Unit.Type
+			if !written.Set() || s.Scheme != nil {
+				continue
+			}
+			help := "known types are " + strings.Join(types, ", ")
+			near, ok := otherTypes[strings.ToLower(written.Value)]
+			if !ok {
+				near, ok = diag.Nearest(written.Value, types)
+			}
+			if ok {
+				help = fmt.Sprintf("did you mean %q? %s", near, help)
+			}
+			p.Report(diag.Diagnostic{
+				Message: fmt.Sprintf("socket %q has unknown type %q", s.Name, written.Value),
+				At:      written.At,
+				Help:    help,
+			})
+		}
+	},
+}
+
+// otherTypes has what other programs call our socket types.
+var otherTypes = map[string]string{
+	"unix": "uds", "unix-stream": "uds", "local": "uds", "stream": "tcp", "dgram": "udp", "datagram": "udp",
+	"tcp4": "tcp", "tcp6": "tcp", "udp4": "udp", "udp6": "udp",
+}

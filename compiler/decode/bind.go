@@ -1,0 +1,226 @@
+package decode
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/source"
+	"github.com/rind-sockets/rind/compiler/unit"
+)
+
+// binder fills the structs of package unit from decoded values, driven by the
+// rows of a table. It reports every mistake and goes on with the next key.
+type binder struct {
+	found *findings
+	what  string // the table for messages: `socket "web"`
+}
+
+// findings are the errors of one unit. A unit can repeat one mistake a million
+// times, which nobody wants to read: only the first maxErrors are kept.
+type findings struct {
+	kept []diag.Diagnostic
+	more int
+}
+
+func (f *findings) count() int { return len(f.kept) + f.more }
+
+// table binds all keys of a table to item.
+func (b *binder) table(t *unit.Table, item any, values map[string]any, at source.Place) {
+	meant := map[string]bool{} // by misspelled keys
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		f, ok := t.Field(key)
+		switch {
+		case !ok:
+			meant[b.unknownKey(t, key, at.At(key).OfKey())] = true
+		case f.Planned:
+			b.report(diag.UnsupportedKey, at.At(key).OfKey(), "remove it",
+				"`%s` is not supported by this version of rindc", key)
+		default:
+			b.field(f, item, values[key], at.At(key))
+		}
+	}
+	for _, f := range t.Fields {
+		if _, ok := values[f.Key]; f.Required && !ok && !meant[f.Key] {
+			b.report(diag.MissingKey, at, fmt.Sprintf("add `%s`: %s", f.Key, f.Doc), "%s has no `%s`", b.what, f.Key)
+		}
+	}
+}
+
+// only binds one key of a table and reports nothing, not even the others.
+func (b *binder) only(t *unit.Table, key string, item any, values map[string]any, at source.Place) {
+	f, ok := t.Field(key)
+	v, given := values[key]
+	if ok && given {
+		quiet := binder{found: &findings{}, what: b.what}
+		quiet.field(f, item, v, at.At(key))
+	}
+}
+
+// unknownKey reports a key that the table does not have, and returns the one
+// that was probably meant.
+func (b *binder) unknownKey(t *unit.Table, key string, at source.Place) string {
+	if f, ok := t.FieldOfNewer(key); ok {
+		b.report(diag.NewerSpelling, at, fmt.Sprintf("write `%s`", f.Key),
+			"`%s` is what newer Rind versions call `%s`", key, f.Key)
+		return f.Key
+	}
+	help := fmt.Sprintf("the keys of a %s are %s", t.Name, t.Supported())
+	near, ok := diag.Nearest(key, t.Keys())
+	if ok {
+		help = fmt.Sprintf("did you mean `%s`?", near)
+	}
+	b.report(diag.UnknownKey, at, help, "%s has no key %q", b.what, clip(key))
+	return near
+}
+
+// field binds one value. There is one setter for each type that a row can have.
+func (b *binder) field(f unit.Field, item, v any, at source.Place) {
+	switch into := f.Into(item).(type) {
+	case *unit.String:
+		b.string(f, into, v, at)
+	case *unit.Bool:
+		if set, ok := want[bool](b, f, v, at); ok {
+			*into = unit.Bool{Value: set, At: at}
+		}
+	case *unit.Int:
+		if set, ok := want[int64](b, f, v, at); ok {
+			*into = unit.Int{Value: set, At: at}
+		}
+	case *unit.Any:
+		*into = unit.Any{Value: b.value(v, at), At: at}
+	case *unit.List:
+		*into = b.list(f, v, at)
+	case *unit.PermissionRefs:
+		*into = b.permissions(f, v, at)
+	case *unit.Conditions:
+		*into = b.conditions(f, v, at)
+	case *unit.Triggers:
+		*into = b.triggers(f, v, at)
+	case *unit.Test:
+		*into = b.test(f, v, at)
+	case *unit.Restart:
+		*into = b.restart(f, v, at)
+	case *[]unit.Run:
+		*into = b.runs(f, v, at)
+	case *[]unit.EnvVar:
+		*into = b.env(f, v, at)
+	case *[]unit.Option:
+		*into = b.options(f, v, at)
+	default:
+		// TestTableIsBound binds every row of every table.
+		b.report(diag.DecoderFailure, at, "report this", "the binder does not know the type of `%s`", f.Key)
+	}
+}
+
+func (b *binder) string(f unit.Field, into *unit.String, v any, at source.Place) {
+	s, ok := want[string](b, f, v, at)
+	if !ok {
+		return
+	}
+	*into = unit.String{Value: s, At: at}
+	if f.NonEmpty && s == "" {
+		b.report(diag.EmptyValue, at, "write "+f.Doc, "`%s` must not be empty", f.Key)
+	}
+	if f.Values != nil && !slices.Contains(f.Values, s) {
+		help := "write one of " + quoteAll(f.Values)
+		if near, ok := diag.Nearest(s, f.Values); ok {
+			help = fmt.Sprintf("did you mean `%s`?", near)
+		}
+		b.report(diag.UnknownValue, at, help, "`%s` must be one of %s, got %q", f.Key, quoteAll(f.Values), clip(s))
+	}
+	if f.Check == nil {
+		return
+	}
+	if bad := f.Check(s); bad != nil {
+		b.report(diag.InvalidName, at.Within(bad.From, bad.To), bad.Help, "%s", bad.Message)
+	}
+}
+
+// want returns v as a T, and reports when it is something else.
+func want[T any](b *binder, f unit.Field, v any, at source.Place) (T, bool) {
+	t, ok := v.(T)
+	if !ok {
+		b.wrongType(f.Key, f.Type.String(), v, at, example(f, v))
+	}
+	return t, ok
+}
+
+func (b *binder) wrongType(key, wanted string, v any, at source.Place, help string) {
+	b.report(diag.WrongType, at, help, "`%s` must be %s, got %s", key, wanted, typeOf(v))
+}
+
+// example says how a value of another type would be written correctly.
+func example(f unit.Field, v any) string {
+	switch f.Type { //nolint:exhaustive // the others have no fix to show
+	case unit.TypeString:
+		if text, ok := literal(v); ok {
+			return fmt.Sprintf("write `%s = %q`", f.Key, text)
+		}
+	case unit.TypeBool:
+		if text, ok := v.(string); ok && (text == "true" || text == "false") {
+			return fmt.Sprintf("write `%s = %s`, without quotes", f.Key, text)
+		}
+		return fmt.Sprintf("write `%s = true` or `%s = false`", f.Key, f.Key)
+	case unit.TypeInt:
+		return fmt.Sprintf("write a whole number: `%s = 1`", f.Key)
+	case unit.TypeList, unit.TypeConditions, unit.TypePermissions:
+		if text, ok := v.(string); ok {
+			return fmt.Sprintf("write `%s = [%q]`", f.Key, clip(text))
+		}
+		return fmt.Sprintf("write `%s = [ … ]`", f.Key)
+	case unit.TypeTriggers:
+		return fmt.Sprintf("write `%s = [{ … }]`", f.Key)
+	}
+	return fmt.Sprintf("write %s: %s", f.Type, f.Doc)
+}
+
+// literal returns the text of a simple value.
+func literal(v any) (string, bool) {
+	switch v := v.(type) {
+	case bool, int64:
+		return fmt.Sprint(v), true
+	case float64:
+		text := strconv.FormatFloat(v, 'g', -1, 64)
+		if strings.Trim(text, "-0123456789") == "" {
+			text += ".0" // as it was written, most likely
+		}
+		return text, true
+	case []any:
+		if len(v) == 1 {
+			s, ok := v[0].(string)
+			return clip(s), ok
+		}
+	}
+	return "", false
+}
+
+// clip bounds what a message quotes of a file.
+func clip(s string) string {
+	const most = 64
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+func quoteAll(list []string) string {
+	return "`" + strings.Join(list, "`, `") + "`"
+}
+
+func (b *binder) report(code diag.Code, at source.Place, help, format string, args ...any) {
+	if len(b.found.kept) == maxErrors {
+		b.found.more++
+		return
+	}
+	b.found.kept = append(b.found.kept, diag.Diagnostic{
+		Code:     code,
+		Severity: diag.Error,
+		Message:  fmt.Sprintf(format, args...),
+		At:       at,
+		Help:     help,
+	})
+}

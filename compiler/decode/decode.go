@@ -1,0 +1,246 @@
+// Package decode reads unit files: a guard against hostile input, the TOML
+// decoder, and a binder over the field table of package unit. It decodes to maps
+// only. Positions are not part of that: a place names a key or value, and an
+// [Index] finds where it is when a diagnostic is shown.
+package decode
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/source"
+	"github.com/rind-sockets/rind/compiler/unit"
+)
+
+// File decodes a unit file whose units belong to group. It reports everything
+// that is wrong in the file and returns what could be bound: a unit with an
+// error inside is marked as broken and kept if it has a name.
+func File(src *source.File, group string) (*unit.File, *diag.List) {
+	d := decoder{
+		src:    src,
+		out:    &unit.File{Source: src, Group: group},
+		diags:  &diag.List{},
+		broken: map[int]bool{},
+	}
+	if d.readable() {
+		d.file()
+	}
+	return d.out, d.diags
+}
+
+type decoder struct {
+	src   *source.File
+	text  string
+	lay   *layout
+	out   *unit.File
+	diags *diag.List
+
+	broken map[int]bool // first segments of units with an error already reported
+}
+
+// readable checks that the file is text within the limits, and splits it.
+func (d *decoder) readable() bool {
+	if len(d.src.Text) > maxFile {
+		d.error(diag.FileTooLarge, d.span(0, 0), "split the file into several",
+			"the file has %d bytes, at most %d are allowed", len(d.src.Text), maxFile)
+		return false
+	}
+	if at := firstBadByte(d.src.Text); at >= 0 {
+		d.error(diag.NotText, d.span(at, at+1), "save the file as UTF-8 text",
+			"byte %#02x is not UTF-8 text", d.src.Text[at])
+		return false
+	}
+	d.text = string(d.src.Text)
+	lay, bad := split(d.text)
+	if bad != nil {
+		d.error(bad.limit.code, d.span(bad.at, bad.at+1), bad.limit.help, "%s", bad.limit.message)
+		return false
+	}
+	d.lay = lay
+	return true
+}
+
+// firstBadByte returns the offset of the first NUL or byte that is no UTF-8, or
+// -1.
+func firstBadByte(text []byte) int {
+	bad := bytes.IndexByte(text, 0)
+	if utf8.Valid(text) {
+		return bad
+	}
+	for at := 0; at < len(text); {
+		r, n := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && n == 1 || r == 0 {
+			return at
+		}
+		at += n
+	}
+	return bad
+}
+
+func (d *decoder) file() {
+	contents := d.decode()
+	d.checkExtended()
+	d.topLevel(contents.top)
+	if contents.between != nil && d.diags.Errors() == 0 {
+		d.syntaxError(contents.between, contents.between.at, -1)
+	}
+	for i := range unit.Kinds {
+		kind := &unit.Kinds[i]
+		if kind.Support == unit.Supported {
+			d.units(kind, contents.units[kind.Name])
+		}
+	}
+}
+
+// units binds the units of a kind. A nil one could not be decoded.
+func (d *decoder) units(kind *unit.Kind, units []map[string]any) {
+	for i, values := range units {
+		at := source.Place{File: d.src, Kind: kind.Name, Unit: i}
+		item, done := kind.Begin(d.out, at)
+		b := binder{found: &findings{}, what: describe(kind.Name, values)}
+		first := d.lay.units[kind.Name][i]
+		if values == nil {
+			b.only(&kind.Table, "name", item, d.rescueName(first), at)
+			done(true)
+			continue
+		}
+		b.table(&kind.Table, item, values, at)
+		d.add(b.found, at)
+		done(d.broken[first] || b.found.count() > 0)
+	}
+}
+
+// add adds what was found in the unit at a place.
+func (d *decoder) add(found *findings, at source.Place) {
+	for _, f := range found.kept {
+		d.diags.Add(f)
+	}
+	if found.more > 0 {
+		d.diags.Add(diag.Diagnostic{
+			Code:     diag.TooManyErrors,
+			Severity: diag.Error,
+			Message:  fmt.Sprintf("the %s has %d more errors", at.Kind, found.more),
+			At:       at,
+			Help:     "fix the others first",
+		})
+	}
+}
+
+// describe returns what messages call a unit.
+func describe(kind string, values map[string]any) string {
+	if name, ok := values["name"].(string); ok && name != "" && len(name) <= 64 {
+		return fmt.Sprintf("%s %q", kind, name)
+	}
+	return kind
+}
+
+// topLevel checks everything in the file that is not a unit of a known kind.
+func (d *decoder) topLevel(top map[string]any) {
+	if len(top) == 0 {
+		return
+	}
+	places := d.topLevelPlaces()
+	for _, key := range slices.Sorted(maps.Keys(top)) {
+		d.topLevelKey(key, top[key], places(key))
+	}
+}
+
+func (d *decoder) topLevelKey(key string, value any, places []source.Span) {
+	kind, known := unit.KindOf(key)
+	newer, isNewer := unit.KindOfNewer(key)
+	for _, at := range places {
+		switch {
+		case known && kind.Support == unit.Foreign:
+			d.diags.Add(diag.Diagnostic{
+				Code:     diag.IgnoredKind,
+				Severity: diag.Warning,
+				Message:  fmt.Sprintf("`%s` is ignored: only the full Rind init has this kind of unit", key),
+				Span:     at,
+				Help:     "move it to a file that only the full Rind init reads",
+			})
+		case known && kind.Support == unit.Planned:
+			d.error(diag.UnsupportedKind, at, "remove it", "`[[%s]]` is not supported by this version of rindc", key)
+		case known:
+			d.error(diag.SingleTable, at, fmt.Sprintf("write `[[%s]]`: a file can have several", key),
+				"`%s` must be an array of tables", key)
+		case isNewer:
+			d.error(diag.NewerSpelling, at, fmt.Sprintf("write `[[%s]]`", newer.Name),
+				"`%s` is what newer Rind versions call `%s`", key, newer.Name)
+		case isScalar(value):
+			d.error(diag.UnknownKind, at, "write it below a header, such as `[[socket]]`", "key %q is outside of any unit", clip(key))
+		default:
+			d.error(diag.UnknownKind, at, helpKind(key), "unknown kind of unit %q", clip(key))
+		}
+	}
+}
+
+// isScalar reports whether a value of the top level cannot be meant as a unit.
+func isScalar(value any) bool {
+	switch value.(type) {
+	case nil, map[string]any, []map[string]any: // nil: could not be decoded
+		return false
+	}
+	return true
+}
+
+func helpKind(key string) string {
+	var names []string
+	for _, k := range unit.Kinds {
+		if k.Support == unit.Supported {
+			names = append(names, k.Name)
+		}
+	}
+	if name, ok := diag.Nearest(key, names); ok {
+		return fmt.Sprintf("did you mean `[[%s]]`?", name)
+	}
+	return "the kinds are " + quoteAll(names)
+}
+
+// topLevelPlaces finds where the keys of the top level are written that make no
+// unit of a supported kind: each header, or else the first longer header or line
+// that has the key.
+func (d *decoder) topLevelPlaces() func(key string) []source.Span {
+	units, others := map[string][]source.Span{}, map[string]source.Span{}
+	for _, s := range d.lay.segments[1:] {
+		at := d.span(s.start, s.head)
+		if s.isUnit() && supported(s.kind) {
+			continue
+		}
+		if s.parts == 1 {
+			units[s.kind] = append(units[s.kind], at)
+		} else if _, ok := others[s.kind]; !ok {
+			others[s.kind] = at
+		}
+	}
+	root, _ := parseUnit(d.text, d.lay, 0)
+	return func(key string) []source.Span {
+		if at, ok := units[key]; ok {
+			return at
+		}
+		if at, ok := others[key]; ok {
+			return []source.Span{at}
+		}
+		if n := root.step(source.Step{Key: key}); n != nil {
+			return []source.Span{d.span(n.key.start, n.key.end)}
+		}
+		return []source.Span{d.span(0, 0)}
+	}
+}
+
+func (d *decoder) span(start, end int) source.Span {
+	return source.Span{File: d.src, Start: start, End: min(end, len(d.src.Text))}
+}
+
+func (d *decoder) error(code diag.Code, at source.Span, help, format string, args ...any) {
+	d.diags.Add(diag.Diagnostic{
+		Code:     code,
+		Severity: diag.Error,
+		Message:  fmt.Sprintf(format, args...),
+		Span:     at,
+		Help:     help,
+	})
+}

@@ -1,0 +1,80 @@
+package decode
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/source"
+)
+
+// checkExtended reports keys that add to an inline table, to an array, or to a
+// table that is already complete. TOML forbids it; the decoder merges them
+// silently. Few units need the exact look at positions: most are cleared by the
+// shapes that the splitter has seen, or by the names of their keys.
+func (d *decoder) checkExtended() {
+	for i := range d.lay.segments {
+		if !d.lay.segments[i].isUnit() || d.broken[i] || !d.mayExtend(i) {
+			continue
+		}
+		_, clashes := parseUnit(d.text, d.lay, i)
+		for _, c := range clashes {
+			d.diags.Add(diag.Diagnostic{
+				Code:     diag.ExtendedTable,
+				Severity: diag.Error,
+				Message:  fmt.Sprintf("`%s` is complete and cannot be added to", c.name),
+				Span:     d.span(c.key.start, c.key.end),
+				Help:     "write all of it in one place",
+				Labels: []diag.Label{{
+					Span:    source.Span{File: d.src, Start: c.other.value.start, End: c.other.value.end},
+					Message: fmt.Sprintf("`%s` is written here", c.name),
+				}},
+			})
+			d.broken[i] = true
+		}
+	}
+}
+
+func (d *decoder) mayExtend(first int) bool {
+	forms, several := shape(0), false
+	for i := first; i != 0; i = d.lay.segments[i].next {
+		forms |= d.lay.segments[i].shape
+		several = several || i != first
+	}
+	extends := forms&hasDotted != 0 || several
+	finishes := forms&hasComposite != 0 || forms&hasDotted != 0 && several
+	return forms&hasInnerDotted != 0 || extends && finishes && d.namesMeet(first)
+}
+
+// namesMeet reports whether a name is both extended and finished in a unit, at
+// any level.
+func (d *decoder) namesMeet(first int) bool {
+	headers, dotted, composite := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for i := first; i != 0; i = d.lay.segments[i].next {
+		seg := d.lay.segments[i]
+		inHeader, _ := headerKey(strings.TrimLeft(d.text[seg.start:seg.head], "["))
+		for _, name := range inHeader[1:] {
+			headers[name] = true
+		}
+		eachKey(d.text[seg.head:seg.end], func(key string, value byte) {
+			parts, _ := headerKey(key)
+			for j, name := range parts {
+				if j < len(parts)-1 {
+					dotted[name] = true
+				} else if value == '[' || value == '{' {
+					composite[name] = true
+				}
+			}
+		})
+	}
+	return meet(headers, dotted) || meet(headers, composite) || meet(dotted, composite)
+}
+
+func meet(a, b map[string]bool) bool {
+	for name := range a {
+		if b[name] {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,73 @@
+package decode
+
+import (
+	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/source"
+	"github.com/rind-sockets/rind/compiler/unit"
+)
+
+func (b *binder) conditions(f unit.Field, v any, at source.Place) unit.Conditions {
+	var c unit.Conditions
+	c.At = b.each(f, v, at, func(v any, at source.Place) {
+		switch v := v.(type) {
+		case string:
+			c.Items = append(c.Items, unit.Condition{At: at, Bare: unit.String{Value: v, At: at}})
+		case map[string]any:
+			c.Items = append(c.Items, b.condition(v, at))
+		default:
+			b.report(diag.WrongType, at, "write `\"group@name\"` or `{ state = \"group@name\" }`",
+				"a condition must be a string or a table, got %s", typeOf(v))
+		}
+	})
+	return c
+}
+
+func (b *binder) condition(values map[string]any, at source.Place) unit.Condition {
+	c := unit.Condition{At: at}
+	before := b.found.count()
+	b.inner("the condition").table(&unit.ConditionTable, &c, values, at)
+	if !c.State.Set() && !c.Signal.Set() && b.found.count() == before {
+		// Another mistake may be the misspelled name.
+		b.report(diag.NoCondition, at, "add `state = \"group@name\"` or `signal = \"group@name\"`",
+			"the condition names neither a state nor a signal")
+	}
+	return c
+}
+
+// test binds target or branch.
+func (b *binder) test(f unit.Field, v any, at source.Place) unit.Test {
+	t := unit.Test{At: at}
+	switch v := v.(type) {
+	case string:
+		t.Equal = unit.String{Value: v, At: at}
+	case map[string]any:
+		before := b.found.count()
+		b.inner("`"+f.Key+"`").table(&unit.TestTable, &t, v, at)
+		const one = "write one of `contains = \"text\"`, `as = { … }`, `binary = true`"
+		if len(v) != 1 && b.found.count() == before {
+			b.report(diag.NotOneTest, at, one, "`%s` must have exactly one of `contains`, `as`, `binary`, got %d", f.Key, len(v))
+		}
+		if t.Binary.Set() && !t.Binary.Value {
+			b.report(diag.NotOneTest, t.Binary.At, one, "`binary = false` tests nothing")
+		}
+	default:
+		b.wrongType(f.Key, f.Type.String(), v, at, "write a string for the same text, or `{ as = … }` for a part of a json payload")
+	}
+	return t
+}
+
+func (b *binder) triggers(f unit.Field, v any, at source.Place) unit.Triggers {
+	var t unit.Triggers
+	t.At = b.each(f, v, at, func(v any, at source.Place) {
+		values, ok := v.(map[string]any)
+		if !ok {
+			b.report(diag.WrongType, at, "write `{ signal = \"group@name\" }`, or another action",
+				"a trigger must be a table, got %s", typeOf(v))
+			return
+		}
+		item := unit.Trigger{At: at}
+		b.inner("the trigger").table(&unit.TriggerTable, &item, values, at)
+		t.Items = append(t.Items, item)
+	})
+	return t
+}

@@ -1,0 +1,370 @@
+package decode
+
+import (
+	"strings"
+
+	"github.com/rind-sockets/rind/compiler/source"
+	"github.com/rind-sockets/rind/grammar"
+)
+
+// segment is a header and the lines below it, up to the next header. The first
+// segment of a file has no header.
+type segment struct {
+	start, head, end int    // bytes: the header is start..head
+	kind             string // first part of the header's key
+	parts            int    // of the header's key; 0 without a header
+	array            bool   // [[…]]
+	shape            shape
+	next             int // the next segment of the same unit; 0: none
+}
+
+// isUnit reports whether the segment begins a unit: [[kind]].
+func (s *segment) isUnit() bool { return s.array && s.parts == 1 }
+
+// shape says which forms of TOML a segment uses; extended.go wants to know.
+type shape uint8
+
+const (
+	hasDotted      shape = 1 << iota // key.key = …
+	hasComposite                     // key = {…} or key = […]
+	hasInnerDotted                   // { key.key = … }
+)
+
+// layout is where the units of a file are. It depends on the text alone, not on
+// whether the text can be decoded: a place means the same in both cases.
+type layout struct {
+	segments []segment
+	units    map[string][]int // kind to the first segments of its units
+
+	// open has for segments that end inside a string or bracket where that
+	// begins.
+	open map[int]int
+}
+
+// split finds the headers of text in one pass and checks the limits. Inside
+// brackets, a line that is a [[header]] closes them: it is no TOML value, and
+// one forgotten bracket must not hide all units below it.
+func split(text string) (*layout, *limitError) {
+	lay, bad := scan(text, false)
+	at, open := lay.open[len(lay.segments)-1]
+	if bad == nil && open && strings.IndexByte(`"'`, text[at]) >= 0 {
+		// A string with three quotes runs to the end of the file: such lines
+		// end strings as well.
+		return scan(text, true)
+	}
+	return lay, bad
+}
+
+func scan(text string, lenient bool) (*layout, *limitError) {
+	s := scanner{
+		text:    text,
+		lenient: lenient,
+		lay:     &layout{units: map[string][]int{}, open: map[int]int{}},
+		last:    map[string]int{},
+	}
+	if strings.HasPrefix(text, source.BOM) {
+		s.at = len(source.BOM)
+	}
+	s.lay.segments = []segment{{start: s.at, head: s.at}}
+	s.run()
+	s.finish()
+	return s.lay, s.bad
+}
+
+// eachKey calls f for every key of the lines of text, with the first byte of its
+// value. The text has no headers and has been scanned before.
+func eachKey(text string, f func(key string, value byte)) {
+	s := scanner{text: text, lay: &layout{segments: make([]segment, 1), open: map[int]int{}}, onKey: f}
+	s.run()
+}
+
+// bracket is an open "[" or "{" of a value.
+type bracket struct {
+	char   byte
+	at     int
+	prefix int // parts of the keys around it
+}
+
+type scanner struct {
+	text    string
+	at      int
+	lenient bool
+	lay     *layout
+	last    map[string]int // kind to the last segment of its last unit
+	bad     *limitError
+
+	stack    []bracket
+	key      bool // left of "="
+	keyStart int  // where the key of a line begins; -1 before
+	parts    int  // dots seen in the key, plus one
+	prefix   int  // parts of the keys around this one
+	work     int  // parts of all keys with those around them
+
+	// onKey, if set, gets each key of a line and the first byte of its value.
+	onKey func(key string, value byte)
+}
+
+func (s *scanner) run() {
+	s.newLine()
+	for s.at < len(s.text) && s.bad == nil {
+		switch c := s.text[s.at]; c {
+		case ' ', '\t', '\r':
+			s.at++
+		case '\n':
+			s.at++
+			if len(s.stack) == 0 {
+				s.newLine()
+			} else if isHeaderLine(s.text[s.at:]) {
+				s.lay.open[len(s.lay.segments)-1] = s.stack[0].at
+				s.newLine()
+			}
+		case '#':
+			s.skipLine()
+		case '"', '\'':
+			s.startKey()
+			s.str()
+		case '[', '{':
+			if c == '[' && s.key && s.keyStart < 0 && len(s.stack) == 0 {
+				s.header()
+			} else {
+				s.push(c)
+			}
+		case ']', '}':
+			s.pop()
+		default:
+			s.startKey()
+			s.char(c)
+		}
+	}
+}
+
+func (s *scanner) newLine() {
+	s.stack = s.stack[:0]
+	s.prefix = s.lay.segments[len(s.lay.segments)-1].parts
+	s.newKey()
+}
+
+func (s *scanner) newKey() { s.key, s.keyStart, s.parts = true, -1, 1 }
+
+func (s *scanner) startKey() {
+	if s.key && s.keyStart < 0 {
+		s.keyStart = s.at
+	}
+}
+
+func (s *scanner) skipLine() {
+	if i := strings.IndexByte(s.text[s.at:], '\n'); i >= 0 {
+		s.at += i
+	} else {
+		s.at = len(s.text)
+	}
+}
+
+// char looks at a character outside strings that is no bracket.
+func (s *scanner) char(c byte) {
+	switch {
+	case c == '=' && s.key:
+		s.endKey()
+	case c == '.' && s.key:
+		s.parts++
+		if s.parts > maxParts {
+			s.fail(tooManyParts, s.keyStart)
+		}
+	case c == ',' && len(s.stack) > 0 && s.stack[len(s.stack)-1].char == '{':
+		s.newKey()
+	}
+	s.at++
+}
+
+func (s *scanner) endKey() {
+	s.key = false
+	if s.work += s.prefix + s.parts; s.work > maxWork {
+		s.fail(tooManyKeys, s.keyStart)
+	}
+	seg := &s.lay.segments[len(s.lay.segments)-1]
+	if len(s.stack) > 0 {
+		if s.parts > 1 {
+			seg.shape |= hasInnerDotted
+		}
+		return
+	}
+	value := strings.TrimLeft(s.text[s.at+1:min(len(s.text), s.at+64)], " \t")
+	if s.parts > 1 {
+		seg.shape |= hasDotted
+	}
+	if value != "" && (value[0] == '[' || value[0] == '{') {
+		seg.shape |= hasComposite
+	}
+	if s.onKey != nil && s.keyStart >= 0 {
+		s.onKey(s.text[s.keyStart:s.at], (value + "\n")[0])
+	}
+}
+
+func (s *scanner) push(c byte) {
+	if len(s.stack) == maxNesting {
+		s.fail(nestedTooDeep, s.at)
+		return
+	}
+	s.stack = append(s.stack, bracket{char: c, at: s.at, prefix: s.prefix})
+	s.at++
+	if c == '{' {
+		s.prefix += s.parts
+		s.newKey()
+	}
+}
+
+func (s *scanner) pop() {
+	if n := len(s.stack); n > 0 {
+		s.prefix = s.stack[n-1].prefix
+		s.stack = s.stack[:n-1]
+	}
+	s.key = false
+	s.at++
+}
+
+// str skips a string.
+func (s *scanner) str() {
+	n, multi, closed := grammar.StringLen(s.text[s.at:])
+	from := s.at
+	s.at += n
+	if multi && s.lenient {
+		if i := headerLineIn(s.text[from:s.at]); i >= 0 {
+			s.at = from + i
+			closed = false
+		}
+	}
+	if multi && !closed {
+		s.lay.open[len(s.lay.segments)-1] = from
+		s.newLine()
+	}
+}
+
+// header reads [key] or [[key]] at the start of a line.
+func (s *scanner) header() {
+	start := s.at
+	array := strings.HasPrefix(s.text[s.at:], "[[")
+	s.skipLine()
+	line := s.text[start:s.at]
+	parts, n := headerKey(strings.TrimLeft(line, "["))
+	if len(parts) > maxParts {
+		s.fail(tooManyParts, start)
+		return
+	}
+	if len(parts) == 0 {
+		parts = []string{""} // a broken header still ends what is above it
+	}
+	n += len(line) - len(strings.TrimLeft(line, "["))
+	s.at = start + n
+	if array && strings.HasPrefix(s.text[s.at:], "]]") {
+		s.at += 2
+	} else if strings.HasPrefix(s.text[s.at:], "]") {
+		s.at++
+	}
+	s.add(segment{start: start, head: s.at, kind: parts[0], parts: len(parts), array: array})
+	s.skipLine()
+}
+
+func (s *scanner) add(seg segment) {
+	s.closeSegment(seg.start)
+	i := len(s.lay.segments)
+	s.lay.segments = append(s.lay.segments, seg)
+	switch last, ok := s.last[seg.kind]; {
+	case seg.isUnit():
+		s.lay.units[seg.kind] = append(s.lay.units[seg.kind], i)
+		s.last[seg.kind] = i
+	case ok:
+		s.lay.segments[last].next = i
+		s.last[seg.kind] = i
+	}
+	if i > maxHeaders {
+		s.fail(tooManyHeaders, seg.start)
+	}
+	if s.work += seg.parts; s.work > maxWork {
+		s.fail(tooManyKeys, seg.start)
+	}
+}
+
+func (s *scanner) closeSegment(at int) { s.lay.segments[len(s.lay.segments)-1].end = at }
+
+func (s *scanner) finish() {
+	s.closeSegment(len(s.text))
+	if len(s.stack) > 0 {
+		s.lay.open[len(s.lay.segments)-1] = s.stack[0].at
+	}
+}
+
+// isHeaderLine reports whether s starts with a line that is [[word]] and can be
+// nothing else.
+func isHeaderLine(s string) bool {
+	s = strings.TrimLeft(s, " \t")
+	if !strings.HasPrefix(s, "[[") {
+		return false
+	}
+	if i := strings.IndexByte(s, '\n'); i >= 0 {
+		s = s[:i]
+	}
+	word, rest, ok := strings.Cut(s[2:], "]]")
+	rest = strings.TrimLeft(rest, " \t\r")
+	if !ok || rest != "" && rest[0] != '#' {
+		return false
+	}
+	word = strings.Trim(word, " \t")
+	switch word {
+	case "", "true", "false", "inf", "nan":
+		return false
+	}
+	return strings.Trim(word, "abcdefghijklmnopqrstuvwxyz-") == ""
+}
+
+// headerLineIn returns where the first header line in s begins, or -1.
+func headerLineIn(s string) int {
+	for at := 0; ; {
+		i := strings.IndexByte(s[at:], '\n')
+		if i < 0 {
+			return -1
+		}
+		at += i + 1
+		if isHeaderLine(s[at:]) {
+			return at
+		}
+	}
+}
+
+// headerKey returns the parts of the key at the start of s and how many bytes
+// it has.
+func headerKey(s string) (parts []string, n int) {
+	for n < len(s) {
+		n += len(s[n:]) - len(strings.TrimLeft(s[n:], " \t"))
+		part, size := keyPart(s[n:])
+		if size == 0 {
+			return parts, n
+		}
+		parts = append(parts, part)
+		n += size
+		n += len(s[n:]) - len(strings.TrimLeft(s[n:], " \t"))
+		if n == len(s) || s[n] != '.' {
+			return parts, n
+		}
+		n++
+	}
+	return parts, n
+}
+
+// keyPart returns the part of a key at the start of s, and its length there.
+func keyPart(s string) (part string, n int) {
+	if s == "" {
+		return "", 0
+	}
+	if s[0] == '"' || s[0] == '\'' {
+		n, _, closed := grammar.StringLen(s)
+		if !closed {
+			return "", 0
+		}
+		return unquote(s[:n]).text, n
+	}
+	n = strings.IndexAny(s, " \t\r\n.=]#\"'")
+	if n < 0 {
+		n = len(s)
+	}
+	return s[:n], n
+}

@@ -1,0 +1,244 @@
+package decode
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/source"
+	"github.com/rind-sockets/rind/compiler/unit"
+)
+
+// contents is what the TOML of a file says.
+type contents struct {
+	units map[string][]map[string]any // by kind; nil for a unit with a syntax error
+	top   map[string]any              // everything else of the top level
+
+	// between is what is wrong with the file although each of its parts is
+	// sound. It follows from a key of the top level that is no unit.
+	between *syntaxError
+}
+
+// syntaxError is an error of the TOML decoder.
+type syntaxError struct {
+	code    diag.Code
+	message string
+	at      int // byte of the text
+}
+
+// decodeTOML decodes text into nothing but maps, slices, strings, int64, float64,
+// bool and time.Time. The decoder's own columns are wrong in places and its
+// offsets are right, but counted behind a byte order mark.
+func decodeTOML(text string) (values map[string]any, bad *syntaxError) {
+	defer func() {
+		// The decoder panics where it finds itself inconsistent. That is its
+		// mistake, but the file is a stranger's and must not end the program.
+		if r := recover(); r != nil {
+			values, bad = nil, &syntaxError{code: diag.DecoderFailure, message: fmt.Sprintf("the TOML decoder failed: %.100v", r)}
+		}
+	}()
+	_, err := toml.Decode(text, &values)
+	if err == nil {
+		return values, nil
+	}
+	bad = &syntaxError{code: diag.InvalidTOML, message: err.Error()}
+	if pe := (toml.ParseError{}); errors.As(err, &pe) {
+		bad.message, bad.at = pe.Message, pe.Position.Start
+		if strings.HasPrefix(text, source.BOM) {
+			bad.at += len(source.BOM)
+		}
+	}
+	bad.at = min(max(bad.at, 0), len(text))
+	return nil, bad
+}
+
+// decode decodes the file. If that fails, it decodes the units one by one, so
+// that each can report an error and the sound ones can be used.
+func (d *decoder) decode() contents {
+	values, bad := decodeTOML(d.text)
+	if bad == nil {
+		return d.contents(values)
+	}
+	c := contents{units: map[string][]map[string]any{}, top: map[string]any{}}
+	failed := false
+	for i := range d.lay.segments {
+		s := &d.lay.segments[i]
+		if s.parts > 0 && !s.isUnit() && d.belongs(i) {
+			continue // decoded with its unit
+		}
+		chunk := d.chunk(i)
+		part, wrong := decodeTOML(chunk.text)
+		if wrong != nil {
+			failed = true
+			d.broken[i] = true
+			d.syntaxError(wrong, chunk.offset(wrong.at), i)
+		}
+		c.add(s, part, wrong != nil)
+	}
+	if !failed {
+		c.between = bad
+	}
+	return c
+}
+
+// contents sorts out the values of a file.
+func (d *decoder) contents(values map[string]any) contents {
+	c := contents{units: map[string][]map[string]any{}, top: map[string]any{}}
+	for key, v := range values {
+		units, ok := v.([]map[string]any)
+		if ok && supported(key) && len(units) == len(d.lay.units[key]) {
+			c.units[key] = units
+		} else {
+			c.top[key] = v
+		}
+	}
+	return c
+}
+
+// add adds what a segment, and those that belong to its unit, says.
+func (c *contents) add(s *segment, part map[string]any, failed bool) {
+	if s.isUnit() && supported(s.kind) {
+		var values map[string]any
+		if units, ok := part[s.kind].([]map[string]any); ok && len(units) == 1 {
+			values = units[0]
+		}
+		c.units[s.kind] = append(c.units[s.kind], values)
+		return
+	}
+	if failed && s.kind != "" {
+		c.top[s.kind] = nil
+	}
+	maps.Copy(c.top, part)
+}
+
+// belongs reports whether segment i is part of a unit that begins before it.
+func (d *decoder) belongs(i int) bool {
+	units := d.lay.units[d.lay.segments[i].kind]
+	return len(units) > 0 && units[0] < i
+}
+
+// chunk is a unit: the text of its segments, one behind the other.
+type chunk struct {
+	text  string
+	parts []segment
+}
+
+func (d *decoder) chunk(first int) chunk {
+	s := d.lay.segments[first]
+	c := chunk{text: d.text[s.start:s.end], parts: []segment{s}}
+	if s.next == 0 {
+		return c
+	}
+	var b strings.Builder
+	b.WriteString(c.text)
+	for i := s.next; i != 0; i = d.lay.segments[i].next {
+		s = d.lay.segments[i]
+		b.WriteString(d.text[s.start:s.end])
+		c.parts = append(c.parts, s)
+	}
+	c.text = b.String()
+	return c
+}
+
+// offset returns the offset in the file of byte at of the chunk.
+func (c chunk) offset(at int) int {
+	for _, s := range c.parts {
+		if size := s.end - s.start; at < size {
+			return s.start + at
+		} else if at -= size; at == 0 && s.next == 0 {
+			return s.end
+		}
+	}
+	return c.parts[len(c.parts)-1].end
+}
+
+// syntaxError reports an error of the decoder at an offset of the file, found in
+// the unit that begins with segment first, or between the units if that is -1.
+func (d *decoder) syntaxError(bad *syntaxError, at, first int) {
+	if open, ok := d.openIn(first); ok && strings.TrimSpace(d.text[at:d.lay.segments[first].end]) == "" {
+		// The end of the unit is not where the mistake is.
+		n := 1
+		if d.text[open] == '"' || d.text[open] == '\'' {
+			n = 3
+		}
+		d.error(bad.code, d.span(open, open+n), "close it", "invalid TOML: `%s` is never closed", d.text[open:open+n])
+		return
+	}
+	if bad.code == diag.DecoderFailure {
+		d.error(bad.code, d.span(at, at), "write the value in another way, and report this with the file", "%s", bad.message)
+		return
+	}
+	message := tidy(bad.message)
+	_, size := utf8.DecodeRuneInString(d.text[at:])
+	if size > 0 && (d.text[at] == '\n' || d.text[at] == '\r') {
+		size = 0
+	}
+	d.error(bad.code, d.span(at, at+size), syntaxHelp(message), "invalid TOML: %s", message)
+}
+
+// openIn returns where a string or bracket begins that the first segment of a
+// unit leaves open.
+func (d *decoder) openIn(first int) (int, bool) {
+	if first < 0 || d.lay.segments[first].next != 0 {
+		return 0, false
+	}
+	at, ok := d.lay.open[first]
+	return at, ok
+}
+
+// tidy makes a message of the decoder one of ours: lower case, no period, one
+// short line. Keys of the file are part of some messages.
+func tidy(message string) string {
+	message = strings.TrimSuffix(strings.TrimPrefix(message, "toml: "), ".")
+	if len(message) > 200 {
+		message = strings.ToValidUTF8(message[:200], "") + "…"
+	}
+	r, n := utf8.DecodeRuneInString(message)
+	if second, _ := utf8.DecodeRuneInString(message[n:]); !unicode.IsUpper(second) {
+		message = string(unicode.ToLower(r)) + message[n:]
+	}
+	return message
+}
+
+// syntaxHelp says what to do about a message of the decoder.
+func syntaxHelp(message string) string {
+	for _, h := range []struct{ part, help string }{
+		{"already been defined", "remove one of the two, or put both values into one"},
+		{"already created", "a name is a table, an array of tables or a value, not two of them"},
+		{"strings cannot contain newlines", "close the string on its line, or use three quotes"},
+		{"expected value but found", "write a value: strings need quotes"},
+		{"escape", "write a backslash as `\\\\`, or use single quotes"},
+		{"control characters", "write control characters as escapes, such as `\\u001b`"},
+		{"leading zero", "remove the zeros"},
+	} {
+		if strings.Contains(strings.ToLower(message), h.part) {
+			return h.help
+		}
+	}
+	return "check the quotes, brackets and commas here and just before"
+}
+
+// rescueName returns the name of a unit that cannot be decoded, so that what
+// refers to it is not reported as well.
+func (d *decoder) rescueName(first int) map[string]any {
+	for line := range strings.Lines(d.chunk(first).text) {
+		if key, _ := headerKey(line); len(key) != 1 || key[0] != "name" {
+			continue
+		}
+		if values, bad := decodeTOML(line); bad == nil {
+			return values
+		}
+	}
+	return nil
+}
+
+func supported(kind string) bool {
+	k, ok := unit.KindOf(kind)
+	return ok && k.Support == unit.Supported
+}

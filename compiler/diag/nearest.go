@@ -1,0 +1,77 @@
+package diag
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// maxWord bounds the words that are compared, since the cost is the product of
+// their lengths; nothing that we name is longer.
+const maxWord = 256
+
+// Nearest returns the candidate that word was probably meant to be. Spellings
+// that differ only in case, dashes and underscores always match; others when
+// at most a third of the word, plus one, is inserted, deleted, changed or
+// swapped with its neighbour. Of equally near candidates the first one wins.
+func Nearest(word string, candidates []string) (string, bool) {
+	if word == "" || len(word) > maxWord {
+		return "", false
+	}
+	best, found := "", false
+	limit := utf8.RuneCountInString(word)/3 + 1
+	folded := fold(word)
+	for _, c := range candidates {
+		if c == word {
+			continue
+		}
+		if fold(c) == folded {
+			return c, true
+		}
+		if d := distance(word, c, limit); d <= limit {
+			// Only something nearer replaces it.
+			best, found, limit = c, true, d-1
+		}
+	}
+	return best, found
+}
+
+func fold(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' {
+			return -1
+		}
+		return r
+	}, strings.ToLower(s))
+}
+
+// distance returns the Damerau-Levenshtein distance of a and b (each part is
+// changed once at most), or something above limit when it is above limit.
+func distance(a, b string, limit int) int {
+	if len(b) > maxWord {
+		return limit + 1
+	}
+	s, t := []rune(a), []rune(b)
+	if d := len(s) - len(t); d > limit || -d > limit {
+		return limit + 1
+	}
+	// Three rows of the matrix: this one, the one above, the one above that.
+	above2, above, row := make([]int, len(t)+1), make([]int, len(t)+1), make([]int, len(t)+1)
+	for j := range row {
+		above[j] = j
+	}
+	for i := range s {
+		row[0] = i + 1
+		for j := range t {
+			cost := 1
+			if s[i] == t[j] {
+				cost = 0
+			}
+			row[j+1] = min(above[j+1]+1, row[j]+1, above[j]+cost)
+			if i > 0 && j > 0 && s[i] == t[j-1] && s[i-1] == t[j] {
+				row[j+1] = min(row[j+1], above2[j-1]+1)
+			}
+		}
+		above2, above, row = above, row, above2
+	}
+	return above[len(t)]
+}

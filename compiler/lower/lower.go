@@ -1,0 +1,236 @@
+// Package lower turns checked units into a plan. It cannot fail: everything that
+// can be wrong has been reported before.
+package lower
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+
+	"github.com/rind-sockets/rind/compiler/check"
+	"github.com/rind-sockets/rind/compiler/resolve"
+	"github.com/rind-sockets/rind/compiler/source"
+	"github.com/rind-sockets/rind/compiler/unit"
+	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/plan/cond"
+)
+
+// Source is one unit file and its name in the plan, which must not depend on
+// where the units root is.
+type Source struct {
+	Name string
+	File *unit.File
+}
+
+// Lower returns the plan of a program without errors. line returns the line of
+// the header of a unit.
+//
+// Of the builtin definitions, the plan has those that something refers to.
+func Lower(p *check.Program, compiler string, sources []Source, line func(header source.Place) int) *plan.Plan {
+	l := lowerer{program: p, used: uses{}, out: &plan.Plan{Compiler: compiler}}
+	for _, s := range sources {
+		l.out.Sources = append(l.out.Sources, lowerSource(s, line))
+	}
+	l.sockets()
+	l.services()
+	l.flow()
+	l.permissions()
+	l.transports()
+	return l.out
+}
+
+type lowerer struct {
+	program *check.Program
+	used    uses
+	out     *plan.Plan
+}
+
+func lowerSource(s Source, line func(source.Place) int) plan.Source {
+	sum := sha256.Sum256(s.File.Source.Text)
+	out := plan.Source{File: s.Name, SHA256: hex.EncodeToString(sum[:]), Units: map[string]int{}}
+	add := func(kind string, name unit.String, header source.Place) {
+		out.Units[kind+" "+string(plan.MakeName(s.File.Group, name.Value))] = line(header)
+	}
+	for _, u := range s.File.Sockets {
+		add("socket", u.Name, u.At)
+	}
+	for _, u := range s.File.Services {
+		add("service", u.Name, u.At)
+	}
+	for _, u := range s.File.States {
+		add("state", u.Name, u.At)
+	}
+	for _, u := range s.File.Signals {
+		add("signal", u.Name, u.At)
+	}
+	for _, u := range s.File.Permissions {
+		add("permission", u.Name, u.At)
+	}
+	return out
+}
+
+func (l *lowerer) sockets() {
+	order := map[plan.Name]int{}
+	for _, s := range l.program.Sockets {
+		out := plan.Socket{
+			Name:        s.Name,
+			Type:        s.Unit.Type.Value,
+			Listen:      s.Endpoint.String(),
+			Lifecycle:   plan.Managed,
+			Enabled:     !s.Unit.Enabled.Set() || s.Unit.Enabled.Value,
+			StartOn:     l.used.expr(s.StartOn),
+			StopOn:      l.used.expr(s.StopOn),
+			Trigger:     l.used.actions(s.Trigger),
+			OnStart:     l.used.actions(s.OnStart),
+			OnStop:      l.used.actions(s.OnStop),
+			Permissions: l.used.permissions(s.Permissions),
+			ManagedBy:   l.used.permissions(s.ManagedBy),
+			FDName:      s.FDName(),
+			NonBlocking: s.Unit.NonBlocking.Value,
+			Options:     s.Options,
+		}
+		if s.Unit.Lifecycle.Set() {
+			out.Lifecycle = plan.Lifecycle(s.Unit.Lifecycle.Value)
+		}
+		if s.Owner != nil {
+			out.Owner, out.Order = s.Owner.Name, order[s.Owner.Name]
+			order[s.Owner.Name]++
+		}
+		l.out.Sockets = append(l.out.Sockets, out)
+	}
+}
+
+func (l *lowerer) services() {
+	for _, s := range l.program.Services {
+		out := plan.Service{
+			Name:       s.Name,
+			StartOn:    l.used.expr(s.StartOn),
+			StopOn:     l.used.expr(s.StopOn),
+			OnStart:    l.used.actions(s.OnStart),
+			OnStop:     l.used.actions(s.OnStop),
+			Restart:    plan.Restart{Always: s.Unit.Restart.Always, MaxRetries: int(s.Unit.Restart.MaxRetries.Value)},
+			User:       s.Unit.User.Value,
+			Group:      s.Unit.Group.Value,
+			WorkingDir: s.Unit.WorkingDir.Value,
+		}
+		for _, r := range s.Unit.Run {
+			out.Run = append(out.Run, lowerRun(r))
+		}
+		l.out.Services = append(l.out.Services, out)
+	}
+}
+
+func lowerRun(r unit.Run) plan.Command {
+	c := plan.Command{Exec: r.Exec.Value, Args: values(r.Args)}
+	for _, e := range r.Env {
+		if c.Env == nil {
+			c.Env = map[string]string{}
+		}
+		c.Env[e.Name.Value] = e.Value.Value
+	}
+	return c
+}
+
+func (l *lowerer) flow() {
+	for _, s := range l.program.Table.States {
+		if !s.Builtin || l.used[use{"state", s.Name}] {
+			l.out.States = append(l.out.States, s.State)
+		}
+	}
+	for _, s := range l.program.Table.Signals {
+		if !s.Builtin || l.used[use{"signal", s.Name}] {
+			l.out.Signals = append(l.out.Signals, s.Signal)
+		}
+	}
+}
+
+func (l *lowerer) permissions() {
+	for _, q := range l.program.Permissions {
+		groups := values(q.Unit.Groups)
+		if q.Unit.Group.Set() {
+			groups = append(groups, q.Unit.Group.Value)
+		}
+		l.out.Permissions = append(l.out.Permissions, plan.Permission{
+			Name:   q.Name,
+			ID:     q.ID,
+			Links:  l.used.permissions(q.Links),
+			Users:  unique(values(q.Unit.Users)),
+			Groups: unique(groups),
+		})
+	}
+	for _, q := range l.program.Table.Permissions {
+		if q.Builtin && l.used[use{"permission", q.Name}] {
+			l.out.Permissions = append(l.out.Permissions, plan.Permission{Name: q.Name, ID: q.ID})
+		}
+	}
+}
+
+func (l *lowerer) transports() {
+	used := map[string]plan.Transport{}
+	for _, s := range l.program.Sockets {
+		m := s.Transport
+		used[s.Scheme.Name] = plan.Transport{Name: s.Scheme.Name, Version: m.Version, Manifest: m.SHA256}
+	}
+	for _, name := range slices.Sorted(maps.Keys(used)) {
+		l.out.Transports = append(l.out.Transports, used[name])
+	}
+}
+
+func values(list unit.List) []string {
+	var out []string
+	for _, s := range list.Items {
+		out = append(out, s.Value)
+	}
+	return out
+}
+
+func unique[T ~string | ~uint16](list []T) []T {
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// use is a reference to a definition.
+type use struct {
+	kind string
+	name plan.Name
+}
+
+// uses collects what the units refer to while they are lowered.
+type uses map[use]bool
+
+func (u uses) expr(e *cond.Expr) *cond.Expr {
+	if e == nil {
+		return nil
+	}
+	e.Atoms(func(a cond.Atom) {
+		kind := "state"
+		if a.Kind == cond.Signal {
+			kind = "signal"
+		}
+		u[use{kind, plan.Name(a.Name)}] = true
+	})
+	return e
+}
+
+func (u uses) actions(list []plan.Action) []plan.Action {
+	for _, a := range list {
+		switch a.Do {
+		case plan.OpSetState, plan.OpRemoveState:
+			u[use{"state", a.Target}] = true
+		case plan.OpEmit:
+			u[use{"signal", a.Target}] = true
+		case plan.OpScript, plan.OpExec, plan.OpStartService, plan.OpStopService, plan.OpStartSocket, plan.OpStopSocket:
+		}
+	}
+	return list
+}
+
+func (u uses) permissions(list []*resolve.Permission) []uint16 {
+	var ids []uint16
+	for _, q := range list {
+		u[use{"permission", q.Name}] = true
+		ids = append(ids, q.ID)
+	}
+	return unique(ids)
+}

@@ -1,0 +1,296 @@
+package resolve
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/unit"
+	"github.com/rind-sockets/rind/grammar"
+	"github.com/rind-sockets/rind/plan"
+)
+
+// Scope is a group as the place where a name is written: an unqualified name
+// means the definition of that group first, else the only one in all groups
+// (SPEC §2 rule 6).
+//
+// A lookup that fails returns the diagnostic to report; it is nil as well when
+// the definition may be in a [Gap].
+type Scope struct {
+	table *Table
+	group string
+}
+
+// In returns the scope of a group.
+func (t *Table) In(group string) Scope { return Scope{table: t, group: group} }
+
+// Socket returns the socket that ref names.
+func (s Scope) Socket(ref unit.String) (*Socket, *diag.Diagnostic) {
+	return find(s, &s.table.sockets, ref)
+}
+
+// Service returns the service that ref names.
+func (s Scope) Service(ref unit.String) (*Service, *diag.Diagnostic) {
+	return find(s, &s.table.services, ref)
+}
+
+// State returns the state that ref names.
+func (s Scope) State(ref unit.String) (*State, *diag.Diagnostic) {
+	return find(s, &s.table.states, ref)
+}
+
+// Signal returns the signal that ref names.
+func (s Scope) Signal(ref unit.String) (*Signal, *diag.Diagnostic) {
+	return find(s, &s.table.signals, ref)
+}
+
+// Permission returns the permission that ref names or whose id it is.
+func (s Scope) Permission(ref unit.PermissionRef) (*Permission, *diag.Diagnostic) {
+	if !ref.ID.Set() {
+		return find(s, &s.table.permissions, ref.Name)
+	}
+	if 0 <= ref.ID.Value && ref.ID.Value <= 0xFFFF {
+		if p, ok := s.table.ids[uint16(ref.ID.Value)]; ok {
+			return p, nil
+		}
+	}
+	return nil, &diag.Diagnostic{
+		Code:     UnknownName,
+		Severity: diag.Error,
+		Message:  fmt.Sprintf("no permission has the id %d", ref.ID.Value),
+		At:       ref.At,
+		Help:     "define it with `[[permission]]`, or use a name; " + s.table.knownIDs(),
+	}
+}
+
+func (t *Table) knownIDs() string {
+	const most = 10
+	var known []string
+	for _, id := range slices.Sorted(maps.Keys(t.ids)) {
+		if len(known) == most {
+			known = append(known, "…")
+			break
+		}
+		known = append(known, fmt.Sprintf("%d (%s)", id, t.ids[id].Name))
+	}
+	return "defined are " + strings.Join(known, ", ")
+}
+
+// Flow is what a bare condition names: one of the two is set.
+type Flow struct {
+	State  *State
+	Signal *Signal
+}
+
+// Flow returns the state or signal that ref names. A name that is both, as near
+// in both kinds, is ambiguous.
+func (s Scope) Flow(ref unit.String) (Flow, *diag.Diagnostic) {
+	a, bad := s.parse(ref)
+	if bad != nil {
+		return Flow{}, bad
+	}
+	states, signals := s.table.states.candidates(s.group, a), s.table.signals.candidates(s.group, a)
+	if states.near != signals.near { // what the own group has hides the rest
+		if states.near {
+			signals.names = nil
+		} else {
+			states.names = nil
+		}
+	}
+	switch {
+	case len(states.names) == 1 && len(signals.names) == 0:
+		return Flow{State: s.table.states.full[states.names[0]].decl}, nil
+	case len(signals.names) == 1 && len(states.names) == 0:
+		return Flow{Signal: s.table.signals.full[signals.names[0]].decl}, nil
+	case len(states.names)+len(signals.names) > 0:
+		return Flow{}, s.ambiguousFlow(ref, states.names, signals.names)
+	case s.hidden("state", a) || s.hidden("signal", a):
+		return Flow{}, nil
+	}
+	return Flow{}, s.unknown(ref, a, "state or signal", slices.Concat(s.table.states.words(a), s.table.signals.words(a)))
+}
+
+func (s Scope) ambiguousFlow(ref unit.String, states, signals []plan.Name) *diag.Diagnostic {
+	d := &diag.Diagnostic{
+		Code:     AmbiguousName,
+		Severity: diag.Error,
+		Message:  fmt.Sprintf("%q names both a state and a signal", ref.Value),
+		At:       ref.At,
+		Help:     fmt.Sprintf("say which one: `{ state = %q }` or `{ signal = %q }`", ref.Value, ref.Value),
+	}
+	if len(states) == 0 || len(signals) == 0 {
+		d.Message = fmt.Sprintf("%q is defined in several groups", ref.Value)
+		d.Help = "write the full address: " + list(slices.Concat(states, signals))
+	}
+	for _, n := range states {
+		d.Labels = append(d.Labels, diag.Label{At: s.table.states.full[n].at, Message: fmt.Sprintf("state %q", n)})
+	}
+	for _, n := range signals {
+		d.Labels = append(d.Labels, diag.Label{At: s.table.signals.full[n].at, Message: fmt.Sprintf("signal %q", n)})
+	}
+	d.Labels = slices.DeleteFunc(d.Labels, func(l diag.Label) bool { return l.At.IsZero() })
+	return d
+}
+
+// found is the definitions that an address may mean.
+type found struct {
+	names []plan.Name
+	near  bool // the one in the group itself, or the one with the full name
+}
+
+func (s *space[T]) candidates(group string, a grammar.Address) found {
+	if a.Group != "" {
+		group = a.Group
+	}
+	if own := plan.MakeName(group, a.Name); s.full[own].decl != nil {
+		return found{names: []plan.Name{own}, near: true}
+	}
+	if a.Group != "" {
+		return found{}
+	}
+	return found{names: s.short[a.Name]}
+}
+
+func find[T any](s Scope, in *space[T], ref unit.String) (*T, *diag.Diagnostic) {
+	a, bad := s.parse(ref)
+	if bad != nil {
+		return nil, bad
+	}
+	names := in.candidates(s.group, a).names
+	switch {
+	case len(names) == 1:
+		return in.full[names[0]].decl, nil
+	case len(names) > 1:
+		return nil, ambiguous(in, ref, names)
+	case s.hidden(in.kind, a):
+		return nil, nil
+	}
+	return nil, s.unknown(ref, a, in.kind, in.words(a))
+}
+
+func (s Scope) parse(ref unit.String) (grammar.Address, *diag.Diagnostic) {
+	a, err := grammar.ParseAddress(ref.Value)
+	if err == nil {
+		return a, nil
+	}
+	return a, &diag.Diagnostic{
+		Code:     InvalidAddress,
+		Severity: diag.Error,
+		Message:  err.Message,
+		At:       ref.At.Within(err.From, err.To),
+		Help:     err.Help,
+	}
+}
+
+// hidden reports whether the definition of a may be in a gap.
+func (s Scope) hidden(kind string, a grammar.Address) bool {
+	return slices.ContainsFunc(s.table.gaps, func(g Gap) bool {
+		return (g.Kind == "" || g.Kind == kind) && (a.Group == "" || g.covers(a.Group))
+	})
+}
+
+func (g Gap) covers(group string) bool {
+	return g.Group == "/" || g.Group == group || strings.HasSuffix(g.Group, "/") && strings.HasPrefix(group, g.Group)
+}
+
+func ambiguous[T any](in *space[T], ref unit.String, names []plan.Name) *diag.Diagnostic {
+	d := &diag.Diagnostic{
+		Code:     AmbiguousName,
+		Severity: diag.Error,
+		Message:  fmt.Sprintf("%s %q is defined in several groups", in.kind, ref.Value),
+		At:       ref.At,
+		Help:     "write the full address: " + list(names),
+	}
+	for _, n := range names {
+		if at := in.full[n].at; !at.IsZero() {
+			d.Labels = append(d.Labels, diag.Label{At: at, Message: fmt.Sprintf("%s %q", in.kind, n)})
+		}
+	}
+	return d
+}
+
+func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words []string) *diag.Diagnostic {
+	d := &diag.Diagnostic{
+		Code:     UnknownName,
+		Severity: diag.Error,
+		Message:  fmt.Sprintf("no %s is named %q", kind, ref.Value),
+		At:       ref.At,
+	}
+	if other := s.otherKind(a); other != "" {
+		d.Help = fmt.Sprintf("%q is a %s: name a %s here", ref.Value, other, kind)
+		return d
+	}
+	if near, ok := nearest(ref.Value, a, words); ok {
+		d.Help = fmt.Sprintf("did you mean %q?", near)
+		return d
+	}
+	group := s.group
+	if a.Group != "" {
+		group = a.Group
+	}
+	first, _, _ := strings.Cut(kind, " ")
+	d.Help = fmt.Sprintf("define it: `[[%s]]` with `name = %q` in the file of group %q", first, a.Name, group)
+	return d
+}
+
+// otherKind returns a kind that does define what a names, "" if none does.
+func (s Scope) otherKind(a grammar.Address) string {
+	t := s.table
+	for _, k := range []struct {
+		kind  string
+		found found
+	}{
+		{"socket", t.sockets.candidates(s.group, a)},
+		{"service", t.services.candidates(s.group, a)},
+		{"state", t.states.candidates(s.group, a)},
+		{"signal", t.signals.candidates(s.group, a)},
+		{"permission", t.permissions.candidates(s.group, a)},
+	} {
+		if len(k.found.names) > 0 {
+			return k.kind
+		}
+	}
+	return ""
+}
+
+// nearest finds the word that an address was meant to be. The right name with
+// the wrong group wins over everything that is merely spelt alike.
+func nearest(written string, a grammar.Address, words []string) (string, bool) {
+	if a.Group != "" {
+		for _, w := range words {
+			if plan.Name(w).Short() == a.Name {
+				return w, true
+			}
+		}
+	}
+	return diag.Nearest(written, words)
+}
+
+// words lists the names that a misspelt address is compared with: full ones for
+// an address with a group, both forms otherwise.
+func (s *space[T]) words(a grammar.Address) []string {
+	var words []string
+	if a.Group == "" {
+		words = slices.Sorted(maps.Keys(s.short))
+	}
+	for _, n := range slices.Sorted(maps.Keys(s.full)) {
+		words = append(words, string(n))
+	}
+	return words
+}
+
+func list(names []plan.Name) string {
+	const most = 10
+	shown := make([]string, 0, len(names))
+	for i, n := range names {
+		if i == most {
+			shown = append(shown, "…")
+			break
+		}
+		shown = append(shown, strconv.Quote(string(n)))
+	}
+	return strings.Join(shown, ", ")
+}

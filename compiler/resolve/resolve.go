@@ -1,0 +1,241 @@
+// Package resolve has the definitions of all unit files and finds what a name
+// in one of them means.
+package resolve
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/source"
+	"github.com/rind-sockets/rind/compiler/unit"
+	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/plan/cond"
+)
+
+// Codes of this package.
+const (
+	DuplicateName    diag.Code = "N2101"
+	RedefinedBuiltin diag.Code = "N2102"
+	UnknownName      diag.Code = "N2103"
+	AmbiguousName    diag.Code = "N2104"
+	InvalidAddress   diag.Code = "N2105"
+)
+
+// Codes lists the codes of this package.
+var Codes = []diag.Info{
+	{Code: DuplicateName, Title: "two definitions of one kind with one name"},
+	{Code: RedefinedBuiltin, Title: "a definition that is builtin already"},
+	{Code: UnknownName, Title: "a name that is not defined"},
+	{Code: AmbiguousName, Title: "a name that is defined in several groups"},
+	{Code: InvalidAddress, Title: "malformed address"},
+}
+
+// Socket is a defined socket.
+type Socket struct {
+	Name  plan.Name
+	Group string
+	Unit  *unit.Socket
+}
+
+// Service is a defined service.
+type Service struct {
+	Name  plan.Name
+	Group string
+	Unit  *unit.Service
+}
+
+// State is a defined or builtin state.
+type State struct {
+	plan.State // Payload is 0 when the unit does not say it
+
+	Unit *unit.State // nil for a builtin
+}
+
+// Signal is a defined or builtin signal.
+type Signal struct {
+	plan.Signal // Payload is 0 when the unit does not say it
+
+	Unit *unit.Signal // nil for a builtin
+}
+
+// Permission is a defined or builtin permission.
+type Permission struct {
+	Name    plan.Name
+	Group   string
+	ID      uint16 // meaningless when HasID is not set
+	HasID   bool
+	Builtin bool
+	Unit    *unit.Permission // nil for a builtin
+}
+
+// Table holds every definition. The lists are in the order of the files and of
+// the units in them, those with a name that is taken included; builtin
+// definitions come last. A Table does not change after [New].
+type Table struct {
+	Sockets     []*Socket
+	Services    []*Service
+	States      []*State
+	Signals     []*Signal
+	Permissions []*Permission
+
+	gaps []Gap
+
+	sockets     space[Socket]
+	services    space[Service]
+	states      space[State]
+	signals     space[Signal]
+	permissions space[Permission]
+	ids         map[uint16]*Permission // the first with an id
+}
+
+// Gap is where definitions may be that a table lacks, because a mistake that has
+// been reported hides them, or the file could not be read. A name that may be
+// there is not reported as unknown.
+type Gap struct {
+	Group string // with a slash at the end: the groups of that directory; "/": all
+	Kind  string // "socket"; empty: any
+}
+
+// New declares the units of all files and the builtin group rind, and reports
+// what is defined twice. Units without a name are left out: nothing can refer to
+// them, and the decoder reported them.
+func New(files []*unit.File, gaps []Gap, ds *diag.List) *Table {
+	t := &Table{
+		gaps:        gaps,
+		sockets:     newSpace[Socket]("socket"),
+		services:    newSpace[Service]("service"),
+		states:      newSpace[State]("state"),
+		signals:     newSpace[Signal]("signal"),
+		permissions: newSpace[Permission]("permission"),
+		ids:         map[uint16]*Permission{},
+	}
+	t.declareBuiltins()
+	for _, f := range files {
+		t.declareFlow(f, ds)
+		t.declareUnits(f, ds)
+	}
+	t.moveBuiltinsLast()
+	for _, p := range t.Permissions {
+		if p.HasID && t.ids[p.ID] == nil {
+			t.ids[p.ID] = p
+		}
+	}
+	return t
+}
+
+func (t *Table) declareUnits(f *unit.File, ds *diag.List) {
+	for i := range f.Sockets {
+		u := &f.Sockets[i]
+		d := &Socket{Name: plan.MakeName(f.Group, u.Name.Value), Group: f.Group, Unit: u}
+		if t.sockets.declare(d.Name, d, u.Name, ds) {
+			t.Sockets = append(t.Sockets, d)
+		}
+	}
+	for i := range f.Services {
+		u := &f.Services[i]
+		d := &Service{Name: plan.MakeName(f.Group, u.Name.Value), Group: f.Group, Unit: u}
+		if t.services.declare(d.Name, d, u.Name, ds) {
+			t.Services = append(t.Services, d)
+		}
+	}
+	for i := range f.Permissions {
+		u := &f.Permissions[i]
+		d := &Permission{Name: plan.MakeName(f.Group, u.Name.Value), Group: f.Group, Unit: u}
+		if u.ID.Set() && u.ID.Value > 0 && u.ID.Value <= 0xFFFF {
+			d.ID, d.HasID = uint16(u.ID.Value), true
+		}
+		if t.permissions.declare(d.Name, d, u.Name, ds) {
+			t.Permissions = append(t.Permissions, d)
+		}
+	}
+}
+
+func (t *Table) declareFlow(f *unit.File, ds *diag.List) {
+	for i := range f.States {
+		u := &f.States[i]
+		d := &State{Unit: u, State: plan.State{
+			Name:        plan.MakeName(f.Group, u.Name.Value),
+			Branch:      branchKeys(u.Branch),
+			Impermanent: u.Impermanent.Value || strings.HasPrefix(u.Name.Value, "_"),
+		}}
+		d.Payload, _ = cond.ParseKind(u.Payload.Value) // the decoder reports an unknown kind
+		if t.states.declare(d.Name, d, u.Name, ds) {
+			t.States = append(t.States, d)
+		}
+	}
+	for i := range f.Signals {
+		u := &f.Signals[i]
+		d := &Signal{Unit: u, Signal: plan.Signal{Name: plan.MakeName(f.Group, u.Name.Value)}}
+		d.Payload, _ = cond.ParseKind(u.Payload.Value) // the decoder reports an unknown kind
+		if t.signals.declare(d.Name, d, u.Name, ds) {
+			t.Signals = append(t.Signals, d)
+		}
+	}
+}
+
+// branchKeys reads "key" and "target:source", with spaces around the colon.
+func branchKeys(list unit.List) []plan.BranchKey {
+	var keys []plan.BranchKey
+	for _, item := range list.Items {
+		target, from, _ := strings.Cut(item.Value, ":")
+		k := plan.BranchKey{Target: strings.TrimSpace(target), Source: strings.TrimSpace(from)}
+		if k.Source == k.Target {
+			k.Source = ""
+		}
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+// declare enters d, unless its name is taken. It reports whether there is a name
+// at all: a second definition is checked like the first, though nothing finds it.
+func (s *space[T]) declare(name plan.Name, d *T, at unit.String, ds *diag.List) bool {
+	if at.Value == "" {
+		return false
+	}
+	first, taken := s.full[name]
+	if !taken {
+		s.add(name, entry[T]{decl: d, at: at.At})
+		return true
+	}
+	problem := diag.Diagnostic{
+		Code:     DuplicateName,
+		Severity: diag.Error,
+		Message:  fmt.Sprintf("%s %q is defined twice", s.kind, name),
+		At:       at.At,
+		Help:     fmt.Sprintf("rename one of them: a %s needs a name that no other %s of its group has", s.kind, s.kind),
+		Labels:   []diag.Label{{At: first.at, Message: "first defined here"}},
+	}
+	if first.at.IsZero() {
+		problem.Code = RedefinedBuiltin
+		problem.Message = fmt.Sprintf("%s %q is builtin", s.kind, name)
+		problem.Help = fmt.Sprintf("remove it and use the builtin %s, or give it another name", s.kind)
+		problem.Labels = nil
+	}
+	ds.Add(problem)
+	return true
+}
+
+// entry is one definition and the place of its name, which is zero for a
+// builtin.
+type entry[T any] struct {
+	decl *T
+	at   source.Place
+}
+
+// space is the namespace of one kind.
+type space[T any] struct {
+	kind  string
+	full  map[plan.Name]entry[T]
+	short map[string][]plan.Name // in the order of declaration
+}
+
+func newSpace[T any](kind string) space[T] {
+	return space[T]{kind: kind, full: map[plan.Name]entry[T]{}, short: map[string][]plan.Name{}}
+}
+
+func (s *space[T]) add(name plan.Name, e entry[T]) {
+	s.full[name] = e
+	s.short[name.Short()] = append(s.short[name.Short()], name)
+}

@@ -1,0 +1,95 @@
+package source_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rind-sockets/rind/compiler/source"
+)
+
+func TestPosition(t *testing.T) {
+	tests := []struct {
+		name, text string
+		offset     int
+		line, col  int
+	}{
+		{"empty file", "", 0, 1, 1},
+		{"start", "ab\ncd", 0, 1, 1},
+		{"newline", "ab\ncd", 2, 1, 3},
+		{"second line", "ab\ncd", 3, 2, 1},
+		{"end", "ab\ncd", 5, 2, 3},
+		{"end behind a newline", "ab\n", 3, 2, 1},
+		{"CRLF", "ab\r\ncd", 4, 2, 1},
+		{"characters, not bytes", "é日x", 5, 1, 3},
+		{"invalid bytes", "\xff\xffx", 2, 1, 3},
+		{"behind a byte order mark", source.BOM + "ab", 3, 1, 1},
+		{"on a byte order mark", source.BOM + "ab", 0, 1, 1},
+		{"byte order mark alone", source.BOM, 3, 1, 1},
+		{"before the file", "ab", -1, 1, 1},
+		{"behind the file", "ab", 99, 1, 3},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &source.File{Text: []byte(tt.text)}
+			if line, col := f.Position(tt.offset); line != tt.line || col != tt.col {
+				t.Errorf("Position(%d) in %q = %d, %d, want %d, %d", tt.offset, tt.text, line, col, tt.line, tt.col)
+			}
+		})
+	}
+}
+
+func TestLine(t *testing.T) {
+	tests := []struct {
+		name, text string
+		n          int
+		want       string
+		start      int
+	}{
+		{"first", "ab\ncd", 1, "ab", 0},
+		{"last", "ab\ncd", 2, "cd", 3},
+		{"behind the last newline", "ab\n", 2, "", 3},
+		{"CRLF", "ab\r\ncd", 1, "ab", 0},
+		{"behind a byte order mark", source.BOM + "ab\n", 1, "ab", 3},
+		{"empty file", "", 1, "", 0},
+		{"line 0", "ab", 0, "", 2},
+		{"too high", "ab\ncd", 3, "", 5},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &source.File{Text: []byte(tt.text)}
+			if got := string(f.Line(tt.n)); got != tt.want {
+				t.Errorf("Line(%d) of %q = %q, want %q", tt.n, tt.text, got, tt.want)
+			}
+			if got := f.LineStart(tt.n); got != tt.start {
+				t.Errorf("LineStart(%d) of %q = %d, want %d", tt.n, tt.text, got, tt.start)
+			}
+		})
+	}
+}
+
+func TestPlace(t *testing.T) {
+	if !(source.Place{}).IsZero() || !(source.Span{}).IsZero() {
+		t.Error("the zero Place and the zero Span must be no place")
+	}
+	f := &source.File{}
+	unit := source.Place{File: f, Kind: "socket", Unit: 2}
+	list := unit.At("start-on")
+	first, second := list.Item(0).At("state").Within(1, 3), list.Item(1)
+	want := source.Place{
+		File: f, Kind: "socket", Unit: 2, From: 1, To: 3,
+		Path: []source.Step{{Key: "start-on"}, {Index: 0}, {Key: "state"}},
+	}
+	if diff := cmp.Diff(want, first, cmp.AllowUnexported(source.File{})); diff != "" {
+		t.Errorf("place (-want +got):\n%s", diff)
+	}
+	if got := second.Path; !cmp.Equal(got, []source.Step{{Key: "start-on"}, {Index: 1}}) {
+		t.Errorf("Path = %v: two places share their path", got)
+	}
+	if key := first.OfKey(); key.Part != source.OfKey || key.To != 0 {
+		t.Errorf("OfKey() = %+v, want the whole key", key)
+	}
+	if deeper := first.OfKey().At("x"); deeper.Part != source.OfValue || deeper.To != 0 {
+		t.Errorf("At() = %+v, want the whole value", deeper)
+	}
+}

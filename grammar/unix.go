@@ -1,0 +1,116 @@
+package grammar
+
+import (
+	"strings"
+
+	"github.com/alecthomas/participle/v2"
+	"github.com/alecthomas/participle/v2/lexer"
+)
+
+type unixTree struct {
+	Abstract string   `parser:"  @Abstract"`
+	Root     bool     `parser:"| @Slash?"`
+	First    string   `parser:"  @Segment"`
+	More     []string `parser:"  ( Slash @Segment )*"`
+}
+
+const (
+	abstractToken = iota
+	slashToken
+	pathToken
+)
+
+var unixParser = participle.MustBuild[unixTree](
+	participle.Lexer(define(startUnix, "Abstract", "Slash", "Segment")),
+)
+
+// startUnix returns a scanner of one unix endpoint, where "@" means something
+// at the start only.
+func startUnix() scanFunc {
+	first := true
+	return func(rest string) (lexer.TokenType, int) {
+		atStart := first
+		first = false
+		if atStart && rest[0] == '@' {
+			return tokenType(abstractToken), len(rest)
+		}
+		segment := strings.TrimLeft(rest, "/")
+		if n := len(rest) - len(segment); n > 0 {
+			return tokenType(slashToken), n
+		}
+		if i := strings.IndexByte(rest, '/'); i > 0 {
+			return tokenType(pathToken), i
+		}
+		return tokenType(pathToken), len(rest)
+	}
+}
+
+// parseUnix parses a path or an abstract name. Paths lose what means nothing
+// ("//" and "/./"); ".." is refused, because what it means depends on symbolic
+// links and a relative path must stay below the socket directory.
+func parseUnix(s string) (Endpoint, *Error) {
+	tree, err := unixParser.ParseString("", s)
+	if err != nil {
+		return Endpoint{}, explainUnix(s, offsetOf(err))
+	}
+	if tree.Abstract == "@" {
+		return Endpoint{}, errorAt(0, 1, "write `@name`", "an abstract socket needs a name")
+	}
+	if tree.Abstract != "" {
+		name := tree.Abstract[1:]
+		return Endpoint{Kind: Abstract, Path: name}, checkUnixLen("the abstract name", name, s)
+	}
+	path := tree.path()
+	if path == "" || strings.HasSuffix(s, "/.") {
+		return Endpoint{}, errorAt(0, len(s), "add the name of the socket", "a path must not be a directory")
+	}
+	if i := dotDot(s); i >= 0 {
+		return Endpoint{}, errorAt(i, i+2, "write the path that it leads to", "a path must not contain `..`")
+	}
+	return Endpoint{Kind: Path, Path: path}, checkUnixLen("the path", path, s)
+}
+
+// checkUnixLen checks the path or abstract name that was written as s.
+func checkUnixLen(what, name, s string) *Error {
+	if len(name) <= MaxUnixPath {
+		return nil
+	}
+	return errorAt(0, len(s), "shorten it: the kernel has no room for more",
+		"%s of a unix socket has %d bytes, at most %d are allowed", what, len(name), MaxUnixPath)
+}
+
+func (t *unixTree) path() string {
+	var parts []string
+	for _, p := range append([]string{t.First}, t.More...) {
+		if p != "." {
+			parts = append(parts, p)
+		}
+	}
+	p := strings.Join(parts, "/")
+	if strings.HasPrefix(p, "@") && !t.Root {
+		return "./" + p // "./@x" is a file, "@x" is not
+	}
+	if t.Root && p != "" {
+		return "/" + p
+	}
+	return p
+}
+
+// dotDot returns where s has a segment "..", or -1.
+func dotDot(s string) int {
+	at := 0
+	for part := range strings.SplitSeq(s, "/") {
+		if part == ".." {
+			return at
+		}
+		at += len(part) + 1
+	}
+	return -1
+}
+
+func explainUnix(s string, stopped int) *Error {
+	if strings.HasSuffix(s, "/") {
+		return errorAt(len(s)-1, len(s), "add the name of the socket", "a path must not be a directory")
+	}
+	return errorAt(min(stopped, len(s)), len(s), endpointForm("uds"), "%s is not expected here", show(s[min(stopped, len(s)):]))
+}

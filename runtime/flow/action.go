@@ -9,8 +9,8 @@ import (
 )
 
 // run queues the actions of a trigger list, in order. s and access are what the
-// trigger is about, nil where there is none; depth counts the hooks that led
-// here.
+// trigger is about, nil where there is none; depth counts the hooks in a chain
+// that end with this one.
 func (e *Engine) run(list []plan.Action, cause string, depth int, s *socket, access *Access) {
 	if len(list) == 0 {
 		return
@@ -22,36 +22,38 @@ func (e *Engine) run(list []plan.Action, cause string, depth int, s *socket, acc
 	}
 	w := why{text: "trigger: " + cause, depth: depth}
 	for i := range list {
-		if ev := e.event(&list[i], cause, s, access); ev != nil {
-			e.queue = append(e.queue, derived{event: ev, why: w})
-		}
+		e.queue = append(e.queue, derived{action: &list[i], why: w, socket: s, access: access})
 	}
 }
 
-// event returns the event that an action is; running a program is an effect and
-// no event.
-func (e *Engine) event(a *plan.Action, cause string, s *socket, access *Access) Event {
+// perform does one action. Nobody waits for an answer, so one that cannot be
+// done is reported and stops nothing (S60).
+func (e *Engine) perform(d derived) {
+	a := d.action
 	switch a.Do {
 	case plan.OpScript:
-		e.emit(RunCommand{Argv: []string{"/bin/sh", "-c", a.Command}, Env: accessEnv(s, access), Cause: cause})
+		e.runCommand(d, "/bin/sh", "-c", a.Command)
 	case plan.OpExec:
-		e.emit(RunCommand{Argv: append([]string{a.Command}, a.Args...), Env: accessEnv(s, access), Cause: cause})
+		e.runCommand(d, append([]string{a.Command}, a.Args...)...)
 	case plan.OpSetState:
-		return SetState{State: a.Target, Value: payload(a)}
+		e.setState(SetState{State: a.Target, Value: payload(a)}, d.why)
 	case plan.OpRemoveState:
-		return RemoveState{State: a.Target, Filter: a.Filter}
+		e.removeState(RemoveState{State: a.Target, Filter: a.Filter}, d.why)
 	case plan.OpEmit:
-		return EmitSignal{Signal: a.Target, Value: payload(a)}
+		e.emitSignal(EmitSignal{Signal: a.Target, Value: payload(a)}, d.why)
 	case plan.OpStartService:
-		return StartService{Service: a.Target}
+		e.startServiceByName(a.Target, d.why)
 	case plan.OpStopService:
-		return StopService{Service: a.Target}
+		e.stopServiceByName(a.Target, d.why)
 	case plan.OpStartSocket:
-		return StartSocket{Socket: a.Target}
+		e.startSocketByName(a.Target, d.why)
 	case plan.OpStopSocket:
-		return StopSocket{Socket: a.Target}
+		e.stopSocketByName(a.Target, d.why)
 	}
-	return nil
+}
+
+func (e *Engine) runCommand(d derived, argv ...string) {
+	e.emit(RunCommand{Argv: argv, Env: accessEnv(d.socket, d.access), Cause: d.why.text})
 }
 
 func payload(a *plan.Action) cond.Value {

@@ -10,15 +10,20 @@ import (
 type interest struct {
 	sockets  []*socket
 	services []*service
+
+	// inverted has the stop conditions that may begin to hold because the state
+	// is not what it was, and whether they held before the change.
+	inverted map[*cond.Expr]bool
 }
 
-// change is the edge that is being delivered: a signal, or the branch of a
-// state that appeared or really changed.
+// change is what is being delivered. It is an edge if it is a signal, or the
+// branch of a state that appeared or really changed; a removal is none.
 type change struct {
-	kind  cond.AtomKind
-	name  string
-	value cond.Value
-	keys  map[string]any
+	kind    cond.AtomKind
+	name    string
+	value   cond.Value
+	keys    map[string]any
+	removal bool
 }
 
 // indexConditions fills e.interest, so that an event looks only at the units
@@ -28,11 +33,33 @@ func (e *Engine) indexConditions() {
 		for in := range e.mentioned(s.def.StartOn, s.def.StopOn) {
 			in.sockets = append(in.sockets, s)
 		}
+		e.indexInverted(s.def.StopOn, s.def.StopOn)
 	}
 	for _, svc := range e.order.services {
 		for in := range e.mentioned(svc.def.StartOn, svc.def.StopOn) {
 			in.services = append(in.services, svc)
 		}
+		e.indexInverted(svc.def.StopOn, svc.def.StopOn)
+	}
+}
+
+// indexInverted registers the stop condition whole for every atom that its part
+// x negates.
+func (e *Engine) indexInverted(whole, x *cond.Expr) {
+	if x == nil {
+		return
+	}
+	for i := range x.And {
+		e.indexInverted(whole, &x.And[i])
+	}
+	for i := range x.Or {
+		e.indexInverted(whole, &x.Or[i])
+	}
+	for in := range e.mentioned(x.Not) {
+		if in.inverted == nil {
+			in.inverted = map[*cond.Expr]bool{}
+		}
+		in.inverted[whole] = false
 	}
 }
 
@@ -75,11 +102,11 @@ func (e *Engine) Signal(name string) (cond.Value, bool) {
 	return e.changed.value, true
 }
 
-// edge reports whether the change that is being delivered is what makes x hold:
-// x holds, and an atom that is not negated matches that very change.
+// edge reports whether the change that is being delivered is an edge that x
+// reacts to: x holds, and an atom that is not negated matches that very change.
 func (e *Engine) edge(x *cond.Expr) bool {
 	switch {
-	case x == nil:
+	case x == nil || e.changed.removal:
 		return false
 	case x.Atom != nil:
 		a, c := x.Atom, &e.changed
@@ -101,28 +128,54 @@ func (e *Engine) edge(x *cond.Expr) bool {
 	return false // a negation is a level, never an edge
 }
 
+// level reports whether x, if there is one, holds.
+func (e *Engine) level(x *cond.Expr) bool { return x != nil && x.Eval(e) }
+
+// replace calls apply, which changes the branches of a state, and delivers the
+// change.
+func (e *Engine) replace(c change, depth int, apply func()) {
+	if in := e.interest[cond.Atom{Kind: cond.State, Name: c.name}]; in != nil {
+		for x := range in.inverted {
+			in.inverted[x] = x.Eval(e)
+		}
+	}
+	apply()
+	e.announce(c, depth)
+}
+
+// stops reports whether the change that is being delivered stops the unit with
+// the stop condition x: it is an edge of x; or x has begun to hold because
+// something that x negates is over, which is no edge.
+func (e *Engine) stops(in *interest, x *cond.Expr) bool {
+	if e.edge(x) {
+		return true
+	}
+	held, ok := in.inverted[x]
+	return ok && !held && x.Eval(e)
+}
+
 // announce delivers a change to everybody who mentions it. Sockets come before
 // services, so that an owner inherits what opens in the same step; stop wins
-// over start (SPEC §4.2).
-func (e *Engine) announce(c change) {
+// over start (SPEC §4.2). depth counts the hooks that led here.
+func (e *Engine) announce(c change, depth int) {
 	in := e.interest[cond.Atom{Kind: c.kind, Name: c.name}]
-	if in == nil {
+	if in == nil || !e.booted {
 		return
 	}
 	e.changed = c
 	defer func() { e.changed = change{} }()
-	w := why{text: "condition " + describe(c)}
+	w := why{text: "condition " + describe(c), depth: depth}
 	for _, s := range in.sockets {
 		switch {
-		case e.edge(s.def.StopOn):
+		case e.stops(in, s.def.StopOn):
 			e.stopSocket(s, w)
-		case e.edge(s.def.StartOn) && !e.level(s.def.StopOn):
+		case s.def.Enabled && e.edge(s.def.StartOn) && !e.level(s.def.StopOn):
 			e.startSocket(s, w)
 		}
 	}
 	for _, svc := range in.services {
 		switch {
-		case e.edge(svc.def.StopOn):
+		case e.stops(in, svc.def.StopOn):
 			e.stopService(svc, w)
 		case e.edge(svc.def.StartOn) && !e.level(svc.def.StopOn):
 			e.startService(svc, w)
@@ -130,41 +183,13 @@ func (e *Engine) announce(c change) {
 	}
 }
 
-func (e *Engine) level(x *cond.Expr) bool { return x != nil && x.Eval(e) }
-
-// stopsOnRemoval calls remove, which takes branches of a state away, and then
-// stops the units whose stop-on became true by it: a removal is no edge, but a
-// negation may hold from then on.
-func (e *Engine) stopsOnRemoval(name plan.Name, remove func()) {
-	in := e.interest[cond.Atom{Kind: cond.State, Name: string(name)}]
-	if in == nil {
-		remove()
-		return
-	}
-	held := map[*cond.Expr]bool{}
-	for _, s := range in.sockets {
-		held[s.def.StopOn] = e.level(s.def.StopOn)
-	}
-	for _, svc := range in.services {
-		held[svc.def.StopOn] = e.level(svc.def.StopOn)
-	}
-	remove()
-	w := why{text: "condition state " + string(name) + " removed"}
-	for _, s := range in.sockets {
-		if !held[s.def.StopOn] && e.level(s.def.StopOn) {
-			e.stopSocket(s, w)
-		}
-	}
-	for _, svc := range in.services {
-		if !held[svc.def.StopOn] && e.level(svc.def.StopOn) {
-			e.stopService(svc, w)
-		}
-	}
-}
-
+// describe names a change as the cause of what it does.
 func describe(c change) string {
-	if c.kind == cond.Signal {
+	switch {
+	case c.kind == cond.Signal:
 		return "signal " + c.name
+	case c.removal:
+		return "state " + c.name + " removed"
 	}
 	return "state " + c.name
 }

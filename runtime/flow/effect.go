@@ -18,8 +18,8 @@ type (
 	// [OpenFailed].
 	OpenSocket struct{ Socket plan.Name }
 
-	// CloseSocket closes a listener and removes its path. Answer:
-	// [Closed].
+	// CloseSocket closes a listener and removes its path; that ends Watch and
+	// Serve. Answer: [Closed].
 	CloseSocket struct{ Socket plan.Name }
 
 	// Watch asks for one [Accessed] as soon as something waits, or waits
@@ -30,11 +30,12 @@ type (
 		EachArrival bool
 	}
 
-	// Unwatch ends Watch. An Accessed that is on its way may still come.
+	// Unwatch ends Watch, if there is one. An Accessed that is on its way may
+	// still come.
 	Unwatch struct{ Socket plan.Name }
 
 	// Serve takes everything that waits at a socket without owner: an [Arrived]
-	// for each, then [Served].
+	// for each, then [Served] or [Broken]. There is one at a time.
 	Serve struct{ Socket plan.Name }
 )
 
@@ -63,13 +64,13 @@ type (
 
 // Effects on time and on those who look on.
 type (
-	// ArmTimer asks for [TimerFired] after D. Arming an armed timer moves it.
+	// ArmTimer asks for one [TimerFired] after D. Arming an armed timer moves it.
 	ArmTimer struct {
 		Timer TimerID
 		D     time.Duration
 	}
 
-	// CancelTimer takes ArmTimer back.
+	// CancelTimer takes back an ArmTimer that has not fired.
 	CancelTimer struct{ Timer TimerID }
 
 	// Reply answers a [Request]. It comes after the operation.

@@ -7,6 +7,7 @@ package flow
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plan/cond"
@@ -38,8 +39,16 @@ type Engine struct {
 	interest map[cond.Atom]*interest // Atom without a guard: who mentions it
 
 	incarnation uint64
-	stopping    bool // Shutdown has begun
-	exited      bool // and is over
+	armed       map[TimerID]bool // timers that have not fired
+	booted      bool             // before Boot, states and signals cause nothing
+	stopping    bool             // Shutdown has begun
+	hurried     bool             // and does not wait any longer
+	closing     bool             // and has come to the sockets
+	exited      bool             // and is over
+
+	// How many are neither down nor failed: counted, since asking all of them
+	// after each step would make the end of many sockets quadratic.
+	servicesUp, socketsUp int
 
 	// Of the current step.
 	out     []Effect
@@ -47,10 +56,12 @@ type Engine struct {
 	changed change
 }
 
-// derived is an event that another event caused.
+// derived is an action of a trigger that waits for its turn.
 type derived struct {
-	event Event
-	why   why
+	action *plan.Action
+	why    why
+	socket *socket // that the trigger is about, or nil
+	access *Access // that fired it, or nil
 }
 
 // why is the cause of an operation.
@@ -70,6 +81,7 @@ func New(p *plan.Plan) *Engine {
 		sockets:  map[plan.Name]*socket{},
 		services: map[plan.Name]*service{},
 		interest: map[cond.Atom]*interest{},
+		armed:    map[TimerID]bool{},
 	}
 	for i := range p.States {
 		st := &state{def: &p.States[i]}
@@ -103,7 +115,7 @@ func New(p *plan.Plan) *Engine {
 // slice is valid until the next Step.
 func (e *Engine) Step(ev Event) []Effect {
 	e.out = e.out[:0]
-	e.handle(ev, why{})
+	e.handle(ev)
 	e.drain(ev)
 	if e.stopping && !e.exited {
 		e.continueShutdown()
@@ -111,40 +123,39 @@ func (e *Engine) Step(ev Event) []Effect {
 	return e.out
 }
 
-// drain applies the derived events, in the order in which they were caused.
+// drain performs the derived actions, in the order in which they were caused.
 func (e *Engine) drain(ev Event) {
-	for n := 0; len(e.queue) > 0; n++ {
+	for n := 0; n < len(e.queue); n++ {
 		if n == maxDerived {
-			e.report("flow cut: one event caused too many others", string(nameOf(ev)),
-				fmt.Sprintf("%d events were derived and %d more wait; look for triggers that cause each other", maxDerived, len(e.queue)))
-			e.queue = nil
-			return
+			e.report("flow cut: one event caused too many others", nameOf(ev),
+				fmt.Sprintf("%d actions were performed and %d more wait; look for triggers that cause each other", n, len(e.queue)-n))
+			break
 		}
-		next := e.queue[0]
-		e.queue = e.queue[1:]
-		e.handle(next.event, next.why)
+		e.perform(e.queue[n])
 	}
+	clear(e.queue) // what they point to may go
+	e.queue = e.queue[:0]
 }
 
-// handle applies one event. w is its cause if a trigger of the plan is.
-func (e *Engine) handle(ev Event, w why) {
+// handle applies one event from outside.
+func (e *Engine) handle(ev Event) {
 	switch ev := ev.(type) {
 	case Boot:
 		e.boot()
 	case SetState:
-		e.setState(ev, w.or(ev.From))
+		e.setState(ev, command(ev.From))
 	case RemoveState:
-		e.removeState(ev, w.or(ev.From))
+		e.removeState(ev, command(ev.From))
 	case EmitSignal:
-		e.emitSignal(ev, w.or(ev.From))
+		e.emitSignal(ev, command(ev.From))
 	case StartSocket:
-		e.startSocketByName(ev.Socket, w.or(ev.From))
+		e.startSocketByName(ev.Socket, command(ev.From))
 	case StopSocket:
-		e.stopSocketByName(ev.Socket, w.or(ev.From))
+		e.stopSocketByName(ev.Socket, command(ev.From))
 	case StartService:
-		e.startServiceByName(ev.Service, w.or(ev.From))
+		e.startServiceByName(ev.Service, command(ev.From))
 	case StopService:
-		e.stopServiceByName(ev.Service, w.or(ev.From))
+		e.stopServiceByName(ev.Service, command(ev.From))
 	case Shutdown:
 		e.shutdown(ev)
 	case Opened:
@@ -153,6 +164,8 @@ func (e *Engine) handle(ev Event, w why) {
 		e.socketFailed(ev)
 	case Closed:
 		e.socketClosed(ev)
+	case Broken:
+		e.broken(ev)
 	case Accessed:
 		e.accessed(ev)
 	case Arrived:
@@ -170,35 +183,37 @@ func (e *Engine) handle(ev Event, w why) {
 	}
 }
 
-// or completes the cause of a request that came from outside.
-func (w why) or(from Request) why {
-	if w.text == "" {
-		w.text = "command"
-		if from.By != "" {
-			w.text += " by " + from.By
-		}
+// command is the cause of what a request from outside does.
+func command(from Request) why {
+	w := why{text: "command", from: from}
+	if from.By != "" {
+		w.text += " by " + from.By
 	}
-	w.from = from
 	return w
+}
+
+// want adds a start to those that wait until a unit is down. Of those whose
+// answer nobody waits for, one is enough.
+func want(list []why, w why) []why {
+	if w.from.ID == 0 && len(list) > 0 {
+		return list
+	}
+	return append(list, w)
 }
 
 // boot opens what the plan wants open from the start. States that are set
 // already count as levels (SPEC §4.2, §8).
 func (e *Engine) boot() {
+	e.booted = true
 	w := why{text: "plan start"}
 	for _, s := range e.order.sockets {
-		if s.def.StopOn != nil && s.def.StopOn.Eval(e) {
-			continue
-		}
-		if s.def.StartOn == nil && s.def.Enabled || s.def.StartOn != nil && s.def.StartOn.Eval(e) {
+		wanted := s.def.StartOn == nil || s.def.StartOn.Eval(e)
+		if s.def.Enabled && wanted && !e.level(s.def.StopOn) {
 			e.startSocket(s, w)
 		}
 	}
 	for _, svc := range e.order.services {
-		if svc.def.StartOn == nil || svc.def.StopOn != nil && svc.def.StopOn.Eval(e) {
-			continue
-		}
-		if svc.def.StartOn.Eval(e) {
+		if e.level(svc.def.StartOn) && !e.level(svc.def.StopOn) {
 			e.startService(svc, w)
 		}
 	}
@@ -209,6 +224,7 @@ func (e *Engine) boot() {
 func (e *Engine) shutdown(ev Shutdown) {
 	w := why{text: ev.Cause}
 	if e.stopping {
+		e.hurried = true
 		for _, svc := range e.order.services {
 			e.kill(svc, true)
 		}
@@ -223,27 +239,35 @@ func (e *Engine) shutdown(ev Shutdown) {
 	for _, svc := range e.order.services {
 		e.stopService(svc, w)
 	}
+	for _, s := range e.order.sockets {
+		if s.state == SocketStarting { // no reason to open it any more
+			e.stopSocket(s, w)
+		}
+	}
 }
 
 // continueShutdown takes the next step of a shutdown as soon as it can be taken.
 func (e *Engine) continueShutdown() {
-	for _, svc := range e.order.services {
-		if svc.alive() {
-			return
+	if e.servicesUp > 0 {
+		return
+	}
+	if !e.closing {
+		e.closing = true
+		for _, s := range e.order.sockets {
+			e.stopSocket(s, why{text: "shutdown"})
 		}
 	}
-	open := false
-	for _, s := range e.order.sockets {
-		e.stopSocket(s, why{text: "shutdown"})
-		open = open || s.state == SocketStopping
-	}
-	if !open {
+	if e.socketsUp == 0 {
 		e.exited = true
 		e.emit(Exit{})
 	}
 }
 
 func (e *Engine) timerFired(t TimerID) {
+	if !e.armed[t] {
+		return // cancelled while it was on its way
+	}
+	delete(e.armed, t)
 	switch t.Kind {
 	case TimerReopen, TimerResume, TimerWindow:
 		if s, ok := e.sockets[t.Name]; ok {
@@ -256,7 +280,27 @@ func (e *Engine) timerFired(t TimerID) {
 	}
 }
 
+// up is 1 for a unit that is neither down nor failed.
+func up(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
 func (e *Engine) emit(f Effect) { e.out = append(e.out, f) }
+
+func (e *Engine) arm(t TimerID, d time.Duration) {
+	e.armed[t] = true
+	e.emit(ArmTimer{Timer: t, D: d})
+}
+
+func (e *Engine) cancel(t TimerID) {
+	if e.armed[t] {
+		delete(e.armed, t)
+		e.emit(CancelTimer{Timer: t})
+	}
+}
 
 func (e *Engine) report(message, name, detail string) {
 	e.emit(Report{Message: message, Name: name, Detail: detail})
@@ -269,20 +313,50 @@ func (e *Engine) reply(to Request, o Outcome, message string) {
 	}
 }
 
-// nameOf returns the unit that an event from outside is about, for reports.
-func nameOf(ev Event) plan.Name {
+// nameOf returns what an event from outside is about, for reports.
+func nameOf(ev Event) string {
+	var name plan.Name
 	switch ev := ev.(type) {
+	case Boot:
+		return "plan start"
+	case Shutdown:
+		return "shutdown"
 	case SetState:
-		return ev.State
+		name = ev.State
 	case RemoveState:
-		return ev.State
+		name = ev.State
 	case EmitSignal:
-		return ev.Signal
+		name = ev.Signal
+	case StartSocket:
+		name = ev.Socket
+	case StopSocket:
+		name = ev.Socket
+	case StartService:
+		name = ev.Service
+	case StopService:
+		name = ev.Service
+	case Opened:
+		name = ev.Socket
+	case OpenFailed:
+		name = ev.Socket
+	case Closed:
+		name = ev.Socket
+	case Broken:
+		name = ev.Socket
 	case Accessed:
-		return ev.Socket
+		name = ev.Socket
 	case Arrived:
-		return ev.Socket
-	default:
-		return ""
+		name = ev.Socket
+	case Served:
+		name = ev.Socket
+	case ProcessStarted:
+		name = ev.Process.Service
+	case ProcessFailed:
+		name = ev.Process.Service
+	case ProcessExited:
+		name = ev.Process.Service
+	case TimerFired:
+		name = ev.Timer.Name
 	}
+	return string(name)
 }

@@ -20,7 +20,8 @@ type Request struct {
 
 // Events from outside: the plan's start, the operator, the end.
 type (
-	// Boot is the first event. It evaluates every condition as a level.
+	// Boot evaluates every condition as a level. States that are set before it
+	// are restored ones: they are levels, and cause nothing until Boot.
 	Boot struct{}
 
 	// SetState sets a state, or the branch of it that Value belongs to.
@@ -68,8 +69,9 @@ type (
 		From    Request
 	}
 
-	// Shutdown stops everything; the last effect is [Exit]. A second one stops
-	// waiting for services that do not end.
+	// Shutdown stops everything; the last effect is [Exit], and whoever asks for
+	// something afterwards is only told so. A second one stops waiting for
+	// services that do not end.
 	Shutdown struct{ Cause string }
 )
 
@@ -92,6 +94,14 @@ type (
 	// Closed answers [CloseSocket]: the endpoint is gone.
 	Closed struct{ Socket plan.Name }
 
+	// Broken comes in place of [Accessed] or [Served] when a listener is of no
+	// use any more: somebody who has it shut it down. It is closed and bound
+	// anew.
+	Broken struct {
+		Socket plan.Name
+		Reason string
+	}
+
 	// Accessed says that a watched socket has something waiting.
 	Accessed struct{ Socket plan.Name }
 
@@ -103,7 +113,8 @@ type (
 	}
 
 	// Served answers [Serve]: everything that waited has arrived. With a Reason
-	// the socket could not be served now and wants a pause.
+	// the socket could not be served now and wants a pause. It does not come for
+	// a socket that [CloseSocket] closes meanwhile.
 	Served struct {
 		Socket plan.Name
 		Reason string
@@ -166,6 +177,7 @@ func (Shutdown) isEvent()       {}
 func (Opened) isEvent()         {}
 func (OpenFailed) isEvent()     {}
 func (Closed) isEvent()         {}
+func (Broken) isEvent()         {}
 func (Accessed) isEvent()       {}
 func (Arrived) isEvent()        {}
 func (Served) isEvent()         {}

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rind-sockets/rind/plan"
@@ -35,13 +36,13 @@ type service struct {
 	reason    string
 	lastError string
 	procs     []process
-	gathering bool // waits for sockets that are being opened
-	announced bool // on-start ran, so on-stop must
 	broken    bool // a process could not be started: its sockets pause
-	depth     int
+	announced bool // on-start ran, so on-stop must
 
-	wanted  []why     // start it again once it is down
-	waiting []Request // who waits for the operation in progress
+	depth   int       // how many hooks led to the operation in progress
+	waiting []Request // who waits for it
+	wanted  []why     // starts that wait for the end of a stop
+
 	starts  uint64
 	unable  int // starts in a row that failed
 	retries int // restarts since it was last up long enough
@@ -57,23 +58,22 @@ type process struct {
 type procState uint8
 
 const (
-	procDown procState = iota
+	procDown    procState = iota
+	procDelayed           // due when its restart timer fires
+	procDue               // spawned as soon as the service's sockets are settled
 	procSpawning
 	procRunning
-	procDelayed // its restart timer runs
 )
 
 // alive reports whether the service has or is about to have a process.
 func (svc *service) alive() bool {
-	if svc.gathering {
-		return true
-	}
-	for _, p := range svc.procs {
-		if p.state != procDown {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(svc.procs, func(p process) bool { return p.state != procDown })
+}
+
+func (svc *service) timer(k TimerKind) TimerID { return TimerID{Kind: k, Name: svc.def.Name} }
+
+func (svc *service) restartTimer(run int) TimerID {
+	return TimerID{Kind: TimerRestart, Name: svc.def.Name, Run: run}
 }
 
 func (e *Engine) startServiceByName(name plan.Name, w why) {
@@ -94,6 +94,8 @@ func (e *Engine) stopServiceByName(name plan.Name, w why) {
 	e.stopService(svc, w)
 }
 
+// startService makes sure that a service is up or on its way; it holds its
+// sockets from now on, whatever started it (SPEC §6.3).
 func (e *Engine) startService(svc *service, w why) {
 	if e.stopping {
 		e.reply(w.from, Failed, "failed: the daemon is shutting down")
@@ -104,19 +106,25 @@ func (e *Engine) startService(svc *service, w why) {
 		svc.depth, svc.retries = w.depth, 0
 		svc.wait(w.from)
 		e.moveService(svc, ServiceStarting, w.text, false)
-		svc.gathering = true
+		for i := range svc.procs {
+			svc.procs[i].state = procDue
+		}
+		for _, s := range svc.sockets {
+			e.hold(s, "owner "+string(svc.def.Name)+" starts")
+		}
 		e.gather(svc)
 	case ServiceWaiting: // no need to wait any longer
 		svc.wait(w.from)
 		e.moveService(svc, ServiceStarting, w.text, false)
 		for i := range svc.procs {
 			if svc.procs[i].state == procDelayed {
-				e.emit(CancelTimer{TimerID{Kind: TimerRestart, Name: svc.def.Name, Run: i}})
-				e.spawn(svc, i)
+				svc.procs[i].state = procDue
+				e.cancel(svc.restartTimer(i))
 			}
 		}
+		e.gather(svc)
 	case ServiceStopping:
-		svc.wanted = append(svc.wanted, w)
+		svc.wanted = want(svc.wanted, w)
 	case ServiceStarting:
 		svc.wait(w.from)
 	case ServiceActive:
@@ -124,19 +132,16 @@ func (e *Engine) startService(svc *service, w why) {
 	}
 }
 
-// gather spawns a service as soon as none of its sockets is being opened.
+// gather spawns what is due, unless a socket is still being opened: the owner
+// inherits it.
 func (e *Engine) gather(svc *service) {
-	for _, s := range svc.sockets {
-		if s.opening {
-			return
-		}
-	}
-	svc.gathering = false
-	for _, s := range svc.sockets {
-		e.hold(s, "owner "+string(svc.def.Name)+" starts")
+	if slices.ContainsFunc(svc.sockets, (*socket).awaitedByOwner) {
+		return
 	}
 	for i := range svc.procs {
-		e.spawn(svc, i)
+		if svc.procs[i].state == procDue {
+			e.spawn(svc, i)
+		}
 	}
 }
 
@@ -167,6 +172,8 @@ func (e *Engine) process(id ProcessID) (*service, *process) {
 	return svc, &svc.procs[id.Run]
 }
 
+// processStarted makes a service active as soon as nothing of it is still to
+// come. One that is being stopped gets its signal now that it has a pid.
 func (e *Engine) processStarted(ev ProcessStarted) {
 	svc, p := e.process(ev.Process)
 	if svc == nil || p.state != procSpawning {
@@ -174,26 +181,24 @@ func (e *Engine) processStarted(ev ProcessStarted) {
 	}
 	p.state, p.pid = procRunning, ev.PID
 	if svc.state == ServiceStopping {
-		e.emit(Kill{Process: ev.Process})
+		e.signal(svc, ev.Process.Run, e.hurried)
 		return
 	}
-	for _, q := range svc.procs {
-		if q.state == procSpawning {
-			return
-		}
+	if slices.ContainsFunc(svc.procs, func(q process) bool { return q.state != procRunning && q.state != procDown }) {
+		return // others are still to come
 	}
 	svc.unable = 0
-	if svc.state != ServiceActive {
-		e.moveService(svc, ServiceActive, svc.reason, false)
-	}
+	e.moveService(svc, ServiceActive, svc.reason, false)
 	e.answerService(svc, Done, "started")
-	e.emit(ArmTimer{TimerID{Kind: TimerForgive, Name: svc.def.Name}, forgiveAfter})
+	e.arm(svc.timer(TimerForgive), forgiveAfter)
 	if !svc.announced {
 		svc.announced = true
-		e.run(svc.def.OnStart, "on-start of service "+string(svc.def.Name), svc.depth+1, nil, nil)
+		e.hookService(svc, svc.def.OnStart, "on-start")
 	}
 }
 
+// processFailed tries again if the restart policy says so; else the whole service
+// has failed, and what runs of it is taken down.
 func (e *Engine) processFailed(ev ProcessFailed) {
 	svc, p := e.process(ev.Process)
 	if svc == nil || p.state != procSpawning {
@@ -202,18 +207,23 @@ func (e *Engine) processFailed(ev ProcessFailed) {
 	p.state = procDown
 	svc.lastError = ev.Reason
 	e.report("service cannot be started", string(svc.def.Name), ev.Reason)
+	if svc.state == ServiceStopping { // nobody wants it any more
+		e.settle(svc, ev.Reason, false)
+		return
+	}
 	e.answerService(svc, Failed, "failed: "+ev.Reason)
-	if svc.state != ServiceStopping && e.restart(svc, ev.Process.Run, true, ev.Reason) {
+	if e.restart(svc, ev.Process.Run, true, ev.Reason) {
 		return
 	}
 	svc.broken = true
-	if svc.state != ServiceStopping {
+	e.takeDown(svc)
+	if svc.alive() {
 		e.moveService(svc, ServiceStopping, ev.Reason, false)
 	}
-	e.kill(svc, false)
 	e.settle(svc, ev.Reason, true)
 }
 
+// processExited restarts a process that ended by itself, or settles the service.
 func (e *Engine) processExited(ev ProcessExited) {
 	svc, p := e.process(ev.Process)
 	if svc == nil || p.state != procRunning {
@@ -242,15 +252,18 @@ func (e *Engine) processExited(ev ProcessExited) {
 // restart schedules another process if the restart policy wants one.
 func (e *Engine) restart(svc *service, run int, failed bool, reason string) bool {
 	policy := svc.def.Restart
-	if e.stopping || !policy.Always && (!failed || svc.retries >= policy.MaxRetries) {
+	if !policy.Always && (!failed || svc.retries >= policy.MaxRetries) {
 		return false
 	}
 	d := doubled(plan.RestartDelay, svc.retries, maxRestartDelay)
 	svc.retries++
 	svc.procs[run].state = procDelayed
-	e.emit(CancelTimer{TimerID{Kind: TimerForgive, Name: svc.def.Name}})
-	e.emit(ArmTimer{TimerID{Kind: TimerRestart, Name: svc.def.Name, Run: run}, d})
+	e.cancel(svc.timer(TimerForgive))
+	e.arm(svc.restartTimer(run), d)
 	e.moveService(svc, ServiceWaiting, fmt.Sprintf("%s; restart in %v", reason, d), failed)
+	if failed {
+		svc.lastError = reason
+	}
 	return true
 }
 
@@ -260,25 +273,24 @@ func (e *Engine) settle(svc *service, reason string, failed bool) {
 	if svc.alive() {
 		return
 	}
-	e.emit(CancelTimer{TimerID{Kind: TimerStopGrace, Name: svc.def.Name}})
-	e.emit(CancelTimer{TimerID{Kind: TimerForgive, Name: svc.def.Name}})
-	if svc.broken { // the others were stopped because of that
-		reason, failed = svc.lastError, true
-	}
-	to := ServiceInactive
-	if failed {
-		to = ServiceFailed
-	}
-	if svc.state != ServiceStopping || failed {
-		e.moveService(svc, to, reason, failed)
-	} else {
-		e.moveService(svc, to, svc.reason, false)
+	e.cancel(svc.timer(TimerStopGrace))
+	e.cancel(svc.timer(TimerForgive))
+	switch {
+	case svc.broken: // the others were stopped because of that
+		reason = svc.lastError
+		e.moveService(svc, ServiceFailed, reason, true)
+	case failed:
+		e.moveService(svc, ServiceFailed, reason, true)
+	case svc.state == ServiceStopping:
+		e.moveService(svc, ServiceInactive, svc.reason, false)
+	default:
+		e.moveService(svc, ServiceInactive, reason, false)
 	}
 	e.answerService(svc, Done, "stopped")
 	e.release(svc, reason)
 	if svc.announced {
 		svc.announced = false
-		e.run(svc.def.OnStop, "on-stop of service "+string(svc.def.Name), svc.depth+1, nil, nil)
+		e.hookService(svc, svc.def.OnStop, "on-stop")
 	}
 	wanted := svc.wanted
 	svc.wanted = nil
@@ -298,18 +310,16 @@ func (e *Engine) release(svc *service, reason string) {
 	}
 	for _, s := range svc.sockets {
 		switch {
-		case s.state == SocketListening: // its report may have been spent on a start that was called off
-			e.watch(s)
 		case s.state != SocketHeld:
 		case pause > 0:
 			e.pause(s, pause, "owner cannot be started: "+reason)
 		default:
-			e.moveSocket(s, SocketListening, "owner "+string(svc.def.Name)+" "+reason, false)
-			e.watch(s)
+			e.resume(s, "owner "+string(svc.def.Name)+" is down: "+reason)
 		}
 	}
 }
 
+// stopService ends a service in whatever state it is. Its sockets stay open.
 func (e *Engine) stopService(svc *service, w why) {
 	for _, again := range svc.wanted {
 		e.reply(again.from, Failed, "failed: stopped before it was started again")
@@ -318,53 +328,66 @@ func (e *Engine) stopService(svc *service, w why) {
 	switch svc.state {
 	case ServiceInactive, ServiceFailed:
 		e.reply(w.from, Unchanged, "already inactive")
-		return
 	case ServiceStopping:
 		svc.wait(w.from)
-		return
 	case ServiceStarting, ServiceActive, ServiceWaiting:
+		e.answerService(svc, Failed, "failed: stopped before it was up")
+		svc.depth = w.depth
+		svc.wait(w.from)
+		e.moveService(svc, ServiceStopping, w.text, false)
+		e.takeDown(svc)
+		e.settle(svc, w.text, false)
 	}
-	e.answerService(svc, Failed, "failed: stopped before it was up")
-	svc.depth = w.depth
-	svc.wait(w.from)
-	svc.gathering = false
-	e.moveService(svc, ServiceStopping, w.text, false)
+}
+
+// takeDown calls off the processes that are to come and ends those that run.
+func (e *Engine) takeDown(svc *service) {
 	for i := range svc.procs {
-		if svc.procs[i].state == procDelayed {
-			svc.procs[i].state = procDown
-			e.emit(CancelTimer{TimerID{Kind: TimerRestart, Name: svc.def.Name, Run: i}})
+		switch p := &svc.procs[i]; p.state {
+		case procDelayed, procDue:
+			p.state = procDown
+			e.cancel(svc.restartTimer(i))
+		case procDown, procSpawning, procRunning:
 		}
 	}
 	e.kill(svc, false)
-	e.settle(svc, w.text, false)
 }
 
 // kill signals every running process; one that is still being spawned gets its
 // signal when it has a pid.
 func (e *Engine) kill(svc *service, force bool) {
-	signalled := false
 	for i := range svc.procs {
 		if svc.procs[i].state == procRunning {
-			e.emit(Kill{Process: svc.id(i), Force: force})
-			signalled = true
+			e.signal(svc, i, force)
 		}
 	}
-	if signalled && !force {
-		e.emit(ArmTimer{TimerID{Kind: TimerStopGrace, Name: svc.def.Name}, plan.StopTimeout})
+}
+
+// signal asks a process to end, or ends it.
+func (e *Engine) signal(svc *service, run int, force bool) {
+	e.emit(Kill{Process: svc.id(run), Force: force})
+	if !force {
+		e.arm(svc.timer(TimerStopGrace), plan.StopTimeout)
 	}
 }
 
 func (e *Engine) serviceTimer(svc *service, t TimerID) {
-	switch {
-	case t.Kind == TimerForgive:
+	switch t.Kind {
+	case TimerForgive:
 		svc.retries = 0
-	case t.Kind == TimerStopGrace && svc.state == ServiceStopping:
+	case TimerStopGrace:
 		e.report("service does not stop, killing it", string(svc.def.Name), fmt.Sprintf("SIGTERM was ignored for %v", plan.StopTimeout))
 		e.kill(svc, true)
-	case t.Kind == TimerRestart && t.Run < len(svc.procs) && svc.procs[t.Run].state == procDelayed:
+	case TimerRestart:
+		svc.procs[t.Run].state = procDue
 		e.moveService(svc, ServiceStarting, "restart", false)
-		e.spawn(svc, t.Run)
+		e.gather(svc)
+	case TimerReopen, TimerResume, TimerWindow: // of sockets
 	}
+}
+
+func (e *Engine) hookService(svc *service, list []plan.Action, name string) {
+	e.run(list, name+" of service "+string(svc.def.Name), svc.depth+1, nil, nil)
 }
 
 func (e *Engine) moveService(svc *service, to ServiceState, cause string, failure bool) {
@@ -374,6 +397,7 @@ func (e *Engine) moveService(svc *service, to ServiceState, cause string, failur
 		svc.lastError = cause
 	}
 	if from != to {
+		e.servicesUp += up(to != ServiceInactive && to != ServiceFailed) - up(from != ServiceInactive && from != ServiceFailed)
 		e.emit(Transition{
 			Kind: "service", Name: svc.def.Name, From: string(from), To: string(to),
 			Cause: cause, Failure: failure,

@@ -21,8 +21,8 @@ const (
 	SocketStopping  SocketState = "stopping"
 )
 
-// Limits of how often accesses start an owner. Over the burst the socket is
-// paused, for longer each time.
+// Limits of how often accesses start an owner or run a trigger. Over the burst
+// the socket is paused, for longer each time.
 const (
 	triggerBurst  = 200
 	triggerWindow = 2 * time.Second
@@ -35,7 +35,8 @@ const (
 	maxRetry  = 30 * time.Second
 )
 
-// socket is one socket of the plan.
+// socket is one socket of the plan. While it is open and its owner is alive, it
+// is held.
 type socket struct {
 	def   *plan.Socket
 	owner *service // nil: the runtime serves it
@@ -44,23 +45,45 @@ type socket struct {
 	reason    string // why it is in that state
 	lastError string
 	addresses []string
-	depth     int // how many hooks led to the operation in progress
 
-	opening  bool      // an OpenSocket is not answered yet
-	listened bool      // on-start ran, so on-stop must
-	wanted   []why     // start it again once it is closed
-	waiting  []Request // who waits for the operation in progress
-	retries  int       // attempts to open it in a row that may succeed later
+	// Of the operation in progress.
+	awaits  await
+	cause   string    // of a start, whatever happens on the way
+	depth   int       // how many hooks led to it
+	waiting []Request // who waits for it
+	wanted  []why     // starts that wait for the end of a stop
+
+	listened bool // on-start ran, so on-stop must
+	serving  bool // a Serve is not answered yet
+	retries  int  // attempts to open it in a row that may succeed later
 
 	accesses    uint64
 	activations uint64
-	burst       int // activations within the window
+	burst       int // accesses within the window; with the first one it begins
 	limited     int // pauses in a row
 }
+
+// await is the answer that a socket waits for.
+type await uint8
+
+const (
+	awaitNothing await = iota
+	awaitOpened
+	awaitClosed
+)
 
 func (s *socket) open() bool {
 	return s.state == SocketListening || s.state == SocketHeld || s.state == SocketPaused
 }
+
+// awaitedByOwner reports whether the owner should not be spawned before it is
+// known what becomes of the socket (SPEC §4.2: in one step sockets are opened
+// before services are started).
+func (s *socket) awaitedByOwner() bool {
+	return s.state == SocketStarting && s.awaits != awaitNothing || len(s.wanted) > 0
+}
+
+func (s *socket) timer(k TimerKind) TimerID { return TimerID{Kind: k, Name: s.def.Name} }
 
 func (e *Engine) startSocketByName(name plan.Name, w why) {
 	s, ok := e.sockets[name]
@@ -90,19 +113,18 @@ func (e *Engine) startSocket(s *socket, w why) {
 	switch s.state {
 	case SocketInactive, SocketFailed:
 		s.retries = 0
-		e.openSocket(s, w)
+		e.beginStart(s, w)
 	case SocketStarting:
-		if !s.opening { // waiting for its next attempt
-			e.emit(CancelTimer{TimerID{Kind: TimerReopen, Name: s.def.Name}})
-			e.openSocket(s, w)
+		if s.awaits == awaitNothing { // it waits for its next attempt
+			e.cancel(s.timer(TimerReopen))
+			e.beginStart(s, w)
 			return
 		}
 		s.wait(w.from)
 	case SocketStopping:
-		s.wanted = append(s.wanted, w)
+		s.wanted = want(s.wanted, w)
 	case SocketPaused:
-		e.emit(CancelTimer{TimerID{Kind: TimerResume, Name: s.def.Name}})
-		s.burst, s.limited = 0, 0
+		e.forgetLimit(s)
 		e.resume(s, w.text)
 		e.reply(w.from, Done, "resumed")
 	case SocketListening, SocketHeld:
@@ -110,12 +132,21 @@ func (e *Engine) startSocket(s *socket, w why) {
 	}
 }
 
-func (e *Engine) openSocket(s *socket, w why) {
-	s.depth = w.depth
-	s.opening = true
+func (e *Engine) beginStart(s *socket, w why) {
+	s.cause, s.depth = w.text, w.depth
 	s.wait(w.from)
 	e.moveSocket(s, SocketStarting, w.text, false)
+	e.openSocket(s)
+}
+
+func (e *Engine) openSocket(s *socket) {
+	s.awaits = awaitOpened
 	e.emit(OpenSocket{s.def.Name})
+}
+
+func (e *Engine) closeSocket(s *socket) {
+	s.awaits = awaitClosed
+	e.emit(CloseSocket{s.def.Name})
 }
 
 // stopSocket closes a socket in whatever state it is. A running owner keeps its
@@ -133,56 +164,57 @@ func (e *Engine) stopSocket(s *socket, w why) {
 		}
 		s.wanted = nil
 		s.wait(w.from)
+		e.socketSettled(s)
 	case SocketStarting:
 		e.answer(s, Failed, "failed: stopped before it was open")
-		if !s.opening {
-			e.emit(CancelTimer{TimerID{Kind: TimerReopen, Name: s.def.Name}})
-			e.moveSocket(s, SocketInactive, w.text, false)
-			e.reply(w.from, Done, "stopped")
-			return
-		}
-		// The answer to OpenSocket is on its way; it decides what to undo.
+		e.cancel(s.timer(TimerReopen))
+		s.depth = w.depth
 		s.wait(w.from)
 		e.moveSocket(s, SocketStopping, w.text, false)
+		if s.awaits == awaitNothing {
+			e.stopped(s)
+			return
+		}
+		e.socketSettled(s) // the answer on its way decides what to undo
 	case SocketListening, SocketHeld, SocketPaused:
 		s.depth = w.depth
 		s.wait(w.from)
-		e.emit(CancelTimer{TimerID{Kind: TimerResume, Name: s.def.Name}})
+		e.forgetLimit(s)
 		e.moveSocket(s, SocketStopping, w.text, false)
-		e.emit(CloseSocket{s.def.Name})
+		e.closeSocket(s)
 	}
 }
 
+// socketOpened makes the listener useful, or undoes it if it was stopped since.
 func (e *Engine) socketOpened(ev Opened) {
 	s := e.sockets[ev.Socket]
-	if s == nil || !s.opening {
+	if s == nil || s.awaits != awaitOpened {
 		return
 	}
-	s.opening = false
-	if s.state == SocketStopping { // stopped meanwhile: it never listened
-		e.emit(CloseSocket{s.def.Name})
+	if s.state == SocketStopping {
+		e.closeSocket(s)
 		return
 	}
-	s.addresses, s.lastError, s.retries, s.listened = ev.Addresses, "", 0, true
-	if s.owner != nil && s.owner.alive() && !s.owner.gathering {
-		e.moveSocket(s, SocketHeld, s.reason, false)
-	} else {
-		e.moveSocket(s, SocketListening, s.reason, false)
-		e.watch(s)
-	}
+	s.awaits = awaitNothing
+	s.addresses, s.lastError, s.retries = ev.Addresses, "", 0
+	e.resume(s, s.cause)
 	e.answer(s, Done, "started")
-	e.run(s.def.OnStart, "on-start of socket "+string(s.def.Name), s.depth+1, s, nil)
+	if !s.listened { // else it was only bound anew
+		s.listened = true
+		e.hook(s, s.def.OnStart, "on-start")
+	}
 	e.socketSettled(s)
 }
 
+// socketFailed tries again later where that may help; else the next start does.
 func (e *Engine) socketFailed(ev OpenFailed) {
 	s := e.sockets[ev.Socket]
-	if s == nil || !s.opening {
+	if s == nil || s.awaits != awaitOpened {
 		return
 	}
-	s.opening = false
+	s.awaits = awaitNothing
 	if s.state == SocketStopping {
-		e.closed(s)
+		e.stopped(s)
 		return
 	}
 	s.lastError = ev.Reason
@@ -191,43 +223,70 @@ func (e *Engine) socketFailed(ev OpenFailed) {
 		s.retries++
 		s.reason = fmt.Sprintf("%s; next attempt in %v", ev.Reason, d)
 		e.report("socket not open yet", string(s.def.Name), s.reason)
-		e.emit(ArmTimer{TimerID{Kind: TimerReopen, Name: s.def.Name}, d})
+		e.arm(s.timer(TimerReopen), d)
 	} else {
 		e.moveSocket(s, SocketFailed, ev.Reason, true)
+		e.unlisten(s)
 	}
 	e.answer(s, Failed, "failed: "+ev.Reason)
 	e.socketSettled(s)
 }
 
-// socketSettled lets an owner go on that waited for its socket (SPEC §4.2: in
-// one step sockets are opened before services are started).
-func (e *Engine) socketSettled(s *socket) {
-	if s.owner != nil && s.owner.gathering {
-		e.gather(s.owner)
-	}
-}
-
 func (e *Engine) socketClosed(ev Closed) {
 	s := e.sockets[ev.Socket]
-	if s == nil || s.state != SocketStopping {
+	if s == nil || s.awaits != awaitClosed {
 		return
 	}
-	hooks := s.listened
-	e.closed(s)
-	if hooks {
-		e.run(s.def.OnStop, "on-stop of socket "+string(s.def.Name), s.depth+1, s, nil)
+	s.awaits, s.serving, s.addresses = awaitNothing, false, nil
+	if s.state == SocketStarting { // it was broken
+		e.openSocket(s)
+		return
 	}
+	e.stopped(s)
 }
 
-func (e *Engine) closed(s *socket) {
-	s.addresses, s.listened = nil, false
+// broken replaces a listener that somebody has shut down. The socket has not
+// stopped, so no hook runs.
+func (e *Engine) broken(ev Broken) {
+	s := e.sockets[ev.Socket]
+	if s == nil || s.state != SocketListening || e.stopping {
+		return
+	}
+	s.cause, s.depth = "bound anew: "+ev.Reason, 0
+	e.moveSocket(s, SocketStarting, ev.Reason, true)
+	e.closeSocket(s)
+}
+
+// stopped ends a stop: nothing of the socket is left.
+func (e *Engine) stopped(s *socket) {
 	e.moveSocket(s, SocketInactive, s.reason, false)
 	e.answer(s, Done, "stopped")
-	e.socketSettled(s)
+	e.unlisten(s)
 	wanted := s.wanted
 	s.wanted = nil
 	for _, w := range wanted {
 		e.startSocket(s, w)
+	}
+	e.socketSettled(s)
+}
+
+// unlisten ends what began with the first listening, whose on-start has run.
+func (e *Engine) unlisten(s *socket) {
+	if s.listened {
+		s.listened = false
+		e.forgetLimit(s)
+		e.hook(s, s.def.OnStop, "on-stop")
+	}
+}
+
+func (e *Engine) hook(s *socket, list []plan.Action, name string) {
+	e.run(list, name+" of socket "+string(s.def.Name), s.depth+1, s, nil)
+}
+
+// socketSettled lets an owner go on that waited for its socket.
+func (e *Engine) socketSettled(s *socket) {
+	if s.owner != nil {
+		e.gather(s.owner)
 	}
 }
 
@@ -237,36 +296,48 @@ func (e *Engine) accessed(ev Accessed) {
 	if s == nil || s.state != SocketListening || e.stopping {
 		return // it was held, paused or stopped while the report was on its way
 	}
-	switch {
-	case s.owner == nil:
-		e.emit(Serve{s.def.Name})
-	case s.def.Lifecycle == plan.Owned:
-		e.activate(s)
-	default:
-		s.accesses++
-		e.run(s.def.Trigger, "access to socket "+string(s.def.Name), 1, s, nil)
-	}
-}
-
-// activate starts the owner with all its sockets, then runs the trigger.
-func (e *Engine) activate(s *socket) {
-	s.accesses++
-	if s.burst == 0 {
-		e.emit(ArmTimer{TimerID{Kind: TimerWindow, Name: s.def.Name}, triggerWindow})
-	}
-	s.burst++
-	if s.burst > triggerBurst {
-		d := doubled(minPause, s.limited, maxPause)
-		s.limited++
-		s.burst = 0
-		e.emit(CancelTimer{TimerID{Kind: TimerWindow, Name: s.def.Name}})
-		e.pause(s, d, fmt.Sprintf("trigger-limit: more than %d activations within %v", triggerBurst, triggerWindow))
+	if s.owner == nil {
+		if !s.serving {
+			s.serving = true
+			e.emit(Serve{s.def.Name})
+		}
 		return
 	}
-	s.activations++
-	w := why{text: "access to socket " + string(s.def.Name)}
-	e.startService(s.owner, w)
-	e.run(s.def.Trigger, w.text, 1, s, nil)
+	s.accesses++
+	if e.overLimit(s) {
+		return
+	}
+	cause := "access to socket " + string(s.def.Name)
+	if s.def.Lifecycle == plan.Owned {
+		s.activations++
+		e.startService(s.owner, why{text: cause})
+	}
+	e.run(s.def.Trigger, cause, 1, s, nil)
+}
+
+// overLimit counts an access and reports whether it was one too many; then the
+// socket is paused.
+func (e *Engine) overLimit(s *socket) bool {
+	if s.burst == 0 {
+		e.arm(s.timer(TimerWindow), triggerWindow)
+	}
+	s.burst++
+	if s.burst <= triggerBurst {
+		return false
+	}
+	s.burst = 0
+	e.cancel(s.timer(TimerWindow))
+	d := doubled(minPause, s.limited, maxPause)
+	s.limited++
+	e.pause(s, d, fmt.Sprintf("trigger-limit: more than %d accesses within %v", triggerBurst, triggerWindow))
+	return true
+}
+
+// forgetLimit makes a socket as if it had never been paused.
+func (e *Engine) forgetLimit(s *socket) {
+	s.burst, s.limited = 0, 0
+	e.cancel(s.timer(TimerWindow))
+	e.cancel(s.timer(TimerResume))
 }
 
 // pause leaves a socket to the kernel's queue for a while. Nothing that waits
@@ -276,9 +347,11 @@ func (e *Engine) pause(s *socket, d time.Duration, reason string) {
 		e.emit(Unwatch{s.def.Name})
 	}
 	e.moveSocket(s, SocketPaused, fmt.Sprintf("%s; resumes in %v", reason, d), true)
-	e.emit(ArmTimer{TimerID{Kind: TimerResume, Name: s.def.Name}, d})
+	s.lastError = reason
+	e.arm(s.timer(TimerResume), d)
 }
 
+// resume makes an open socket what it is without a pause.
 func (e *Engine) resume(s *socket, cause string) {
 	if s.owner != nil && s.owner.alive() {
 		e.moveSocket(s, SocketHeld, cause, false)
@@ -294,7 +367,7 @@ func (e *Engine) hold(s *socket, cause string) {
 	case SocketListening:
 		e.emit(Unwatch{s.def.Name})
 	case SocketPaused:
-		e.emit(CancelTimer{TimerID{Kind: TimerResume, Name: s.def.Name}})
+		e.cancel(s.timer(TimerResume))
 	case SocketInactive, SocketStarting, SocketHeld, SocketFailed, SocketStopping:
 		return
 	}
@@ -314,22 +387,28 @@ func (e *Engine) watch(s *socket) {
 	}
 }
 
+// arrived runs the trigger for what was taken from the queue, even if the socket
+// is being closed since.
 func (e *Engine) arrived(ev Arrived) {
 	s := e.sockets[ev.Socket]
-	if s == nil || s.owner != nil {
+	if s == nil || s.owner != nil || !s.open() && s.state != SocketStopping {
 		return
 	}
 	s.accesses++
 	e.run(s.def.Trigger, "access to socket "+string(s.def.Name), 1, s, &ev.Access)
 }
 
+// served watches a socket again whose queue has been emptied.
 func (e *Engine) served(ev Served) {
 	s := e.sockets[ev.Socket]
-	if s == nil || s.state != SocketListening {
+	if s == nil || !s.serving {
 		return
 	}
+	s.serving = false
+	if s.state != SocketListening {
+		return // it is being closed
+	}
 	if ev.Reason != "" {
-		s.lastError = ev.Reason
 		e.pause(s, doubled(minPause, s.limited, maxPause), ev.Reason)
 		s.limited++
 		return
@@ -340,9 +419,8 @@ func (e *Engine) served(ev Served) {
 
 func (e *Engine) socketTimer(s *socket, kind TimerKind) {
 	switch {
-	case kind == TimerReopen && s.state == SocketStarting && !s.opening && !e.stopping:
-		s.opening = true
-		e.emit(OpenSocket{s.def.Name})
+	case kind == TimerReopen && s.state == SocketStarting:
+		e.openSocket(s)
 	case kind == TimerResume && s.state == SocketPaused && !e.stopping:
 		e.resume(s, "pause over")
 	case kind == TimerWindow:
@@ -357,6 +435,7 @@ func (e *Engine) moveSocket(s *socket, to SocketState, cause string, failure boo
 		s.lastError = cause
 	}
 	if from != to {
+		e.socketsUp += up(to != SocketInactive && to != SocketFailed) - up(from != SocketInactive && from != SocketFailed)
 		e.emit(Transition{
 			Kind: "socket", Name: s.def.Name, From: string(from), To: string(to),
 			Cause: cause, Failure: failure,

@@ -1,0 +1,364 @@
+package flow_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/plan/cond"
+)
+
+// parsePlan reads the notation of plans that the scripts use: one unit per line,
+// its conditions and triggers on the indented lines below it.
+//
+//	state  w@mode string
+//	state  w@net json name,vlan
+//	signal w@go none
+//	service w@srv run=2 restart=3
+//	socket w@http owner=w@srv owned disabled
+//	  start-on state w@mode (target == "on")
+//	  stop-on  (or (signal w@halt) (not (state w@net)))
+//	  trigger  emit w@go
+//
+// A condition is the tree of the plan in prefix form. Triggers add up, in order.
+func parsePlan(tb testing.TB, text string) *plan.Plan {
+	tb.Helper()
+	p := &planParser{t: tb, plan: &plan.Plan{Transports: []plan.Transport{{Name: "tcp"}}}}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimRight(line, "\n"); strings.TrimSpace(line) == "" {
+			continue
+		}
+		// Triggers may name what is defined further down.
+		if line[0] == ' ' {
+			p.later = append(p.later, p.attribute(p.unit, strings.TrimSpace(line)))
+			continue
+		}
+		p.define(strings.Fields(line))
+	}
+	for _, f := range p.later {
+		f()
+	}
+	byName(p.plan.States, func(v plan.State) plan.Name { return v.Name })
+	byName(p.plan.Signals, func(v plan.Signal) plan.Name { return v.Name })
+	byName(p.plan.Services, func(v plan.Service) plan.Name { return v.Name })
+	byName(p.plan.Sockets, func(v plan.Socket) plan.Name { return v.Name })
+	return p.plan
+}
+
+func byName[T any](list []T, name func(T) plan.Name) {
+	slices.SortFunc(list, func(a, b T) int { return cmp.Compare(name(a), name(b)) })
+}
+
+type planParser struct {
+	t     testing.TB
+	plan  *plan.Plan
+	unit  plan.Name // the last service or socket
+	later []func()
+}
+
+func (p *planParser) define(words []string) {
+	p.t.Helper()
+	name := plan.Name(words[1])
+	p.unit = ""
+	switch words[0] {
+	case "state":
+		st := plan.State{Name: name, Payload: p.kind(words[2])}
+		if len(words) > 3 {
+			for key := range strings.SplitSeq(words[3], ",") {
+				st.Branch = append(st.Branch, plan.BranchKey{Target: key})
+			}
+		}
+		p.plan.States = append(p.plan.States, st)
+	case "signal":
+		p.plan.Signals = append(p.plan.Signals, plan.Signal{Name: name, Payload: p.kind(words[2])})
+	case "service":
+		p.service(name, words[2:])
+	case "socket":
+		p.socket(name, words[2:])
+	default:
+		p.t.Fatalf("unknown unit %q", words)
+	}
+}
+
+func (p *planParser) kind(name string) cond.Kind {
+	p.t.Helper()
+	k, ok := cond.ParseKind(name)
+	if !ok {
+		p.t.Fatalf("unknown payload kind %q", name)
+	}
+	return k
+}
+
+func (p *planParser) service(name plan.Name, options []string) {
+	p.t.Helper()
+	svc := plan.Service{Name: name, Run: []plan.Command{{Exec: "/bin/srv"}}}
+	for _, o := range options {
+		key, value, _ := strings.Cut(o, "=")
+		n, err := strconv.Atoi(value)
+		switch {
+		case key == "run" && err == nil:
+			svc.Run = slices.Repeat(svc.Run, n)
+		case key == "restart" && value == "always":
+			svc.Restart.Always = true
+		case key == "restart" && err == nil:
+			svc.Restart.MaxRetries = n
+		default:
+			p.t.Fatalf("service %s: unknown option %q", name, o)
+		}
+	}
+	p.unit = name
+	p.plan.Services = append(p.plan.Services, svc)
+}
+
+func (p *planParser) socket(name plan.Name, options []string) {
+	p.t.Helper()
+	s := plan.Socket{
+		Name: name, Type: "tcp", Listen: fmt.Sprintf("127.0.0.1:%d", 8000+len(p.plan.Sockets)),
+		Lifecycle: plan.Managed, Enabled: true, FDName: name.Short(),
+	}
+	for _, o := range options {
+		key, value, _ := strings.Cut(o, "=")
+		switch key {
+		case "owner":
+			s.Owner = plan.Name(value)
+		case "owned":
+			s.Lifecycle = plan.Owned
+		case "disabled":
+			s.Enabled = false
+		default:
+			p.t.Fatalf("socket %s: unknown option %q", name, o)
+		}
+	}
+	for _, other := range p.plan.Sockets {
+		if s.Owner != "" && other.Owner == s.Owner {
+			s.Order++
+		}
+	}
+	p.unit = name
+	p.plan.Sockets = append(p.plan.Sockets, s)
+}
+
+// attribute returns what adds one indented line to its unit.
+func (p *planParser) attribute(unit plan.Name, line string) func() {
+	key, rest, _ := strings.Cut(line, " ")
+	return func() {
+		p.t.Helper()
+		for i := range p.plan.Services {
+			if v := &p.plan.Services[i]; v.Name == unit {
+				p.set(key, rest, &v.StartOn, &v.StopOn, map[string]*[]plan.Action{"on-start": &v.OnStart, "on-stop": &v.OnStop})
+			}
+		}
+		for i := range p.plan.Sockets {
+			if v := &p.plan.Sockets[i]; v.Name == unit {
+				p.set(key, rest, &v.StartOn, &v.StopOn, map[string]*[]plan.Action{
+					"on-start": &v.OnStart, "on-stop": &v.OnStop, "trigger": &v.Trigger,
+				})
+			}
+		}
+	}
+}
+
+func (p *planParser) set(key, text string, startOn, stopOn **cond.Expr, triggers map[string]*[]plan.Action) {
+	p.t.Helper()
+	switch key {
+	case "start-on":
+		*startOn = p.condition(text)
+	case "stop-on":
+		*stopOn = p.condition(text)
+	default:
+		list := triggers[key]
+		if list == nil {
+			p.t.Fatalf("unknown attribute %q", key)
+		}
+		*list = append(*list, p.action(text))
+	}
+}
+
+func (p *planParser) action(text string) plan.Action {
+	p.t.Helper()
+	verb, rest, _ := strings.Cut(text, " ")
+	a := plan.Action{Do: plan.Op(verb)}
+	switch a.Do {
+	case plan.OpScript:
+		a.Command = rest
+		return a
+	case plan.OpExec:
+		words := strings.Fields(rest)
+		a.Command, a.Args = words[0], words[1:]
+		return a
+	case plan.OpSetState, plan.OpEmit, plan.OpRemoveState, plan.OpStartService, plan.OpStopService, plan.OpStartSocket, plan.OpStopSocket:
+	default:
+		p.t.Fatalf("unknown action %q", text)
+	}
+	target, rest, _ := strings.Cut(rest, " ")
+	a.Target = plan.Name(target)
+	switch {
+	case a.Do == plan.OpSetState || a.Do == plan.OpEmit:
+		v := parsePayload(p.t, p.plan, a.Target, rest)
+		a.Payload = &v
+	case a.Do == plan.OpRemoveState && rest != "":
+		a.Filter = parseGuard(p.t, rest)
+	}
+	return a
+}
+
+// parsePayload reads a payload of the kind that the state or signal wants.
+// "string:…" is a string for whoever wants another kind.
+func parsePayload(tb testing.TB, p *plan.Plan, target plan.Name, text string) cond.Value {
+	tb.Helper()
+	if s, ok := strings.CutPrefix(text, "string:"); ok {
+		return cond.StringValue(s)
+	}
+	kind := cond.String
+	for _, st := range p.States {
+		if st.Name == target {
+			kind = st.Payload
+		}
+	}
+	for _, sig := range p.Signals {
+		if sig.Name == target {
+			kind = sig.Payload
+		}
+	}
+	v, err := cond.ParseValue(kind, []byte(text))
+	if err != nil {
+		tb.Fatalf("payload %q of %s: %v", text, target, err)
+	}
+	return v
+}
+
+func (p *planParser) condition(text string) *cond.Expr {
+	p.t.Helper()
+	n := parseNode(p.t, text)
+	x := p.expr(n)
+	return &x
+}
+
+// node is a word or a list of a prefix expression.
+type node struct {
+	word string
+	list []node
+}
+
+func (p *planParser) expr(n node) cond.Expr {
+	p.t.Helper()
+	if len(n.list) < 2 {
+		p.t.Fatalf("malformed condition %v", n)
+	}
+	rest := n.list[1:]
+	switch n.list[0].word {
+	case "and":
+		return cond.Expr{And: mapNodes(rest, p.expr)}
+	case "or":
+		return cond.Expr{Or: mapNodes(rest, p.expr)}
+	case "not":
+		x := p.expr(rest[0])
+		return cond.Expr{Not: &x}
+	}
+	a := &cond.Atom{Kind: cond.State, Name: rest[0].word}
+	if n.list[0].word == "signal" {
+		a.Kind = cond.Signal
+	}
+	if len(rest) > 1 {
+		g := guard(p.t, rest[1])
+		a.Guard = &g
+	}
+	return cond.Expr{Atom: a}
+}
+
+func mapNodes[T any](list []node, f func(node) T) []T {
+	out := make([]T, len(list))
+	for i, n := range list {
+		out[i] = f(n)
+	}
+	return out
+}
+
+func parseGuard(tb testing.TB, text string) *cond.Guard {
+	tb.Helper()
+	g := guard(tb, parseNode(tb, text))
+	return &g
+}
+
+func guard(tb testing.TB, n node) cond.Guard {
+	tb.Helper()
+	if len(n.list) < 2 {
+		tb.Fatalf("malformed guard %v", n)
+	}
+	rest := n.list[1:]
+	sub := func(n node) cond.Guard { return guard(tb, n) }
+	switch n.list[0].word {
+	case "and":
+		return cond.Guard{And: mapNodes(rest, sub)}
+	case "or":
+		return cond.Guard{Or: mapNodes(rest, sub)}
+	case "not":
+		g := sub(rest[0])
+		return cond.Guard{Not: &g}
+	}
+	root, path, _ := strings.Cut(n.list[0].word, "/")
+	p := cond.Pred{Op: cond.Op(rest[0].word)}
+	if err := p.Root.UnmarshalText([]byte(root)); err != nil {
+		tb.Fatal(err)
+	}
+	if path != "" {
+		p.Path = strings.Split(path, "/")
+	}
+	lit, err := cond.ParseJSON([]byte(rest[1].word))
+	if err != nil {
+		tb.Fatalf("literal %q: %v", rest[1].word, err)
+	}
+	p.Lit = lit.Tree()
+	return cond.Guard{Pred: &p}
+}
+
+// parseNode reads one expression; the outermost parentheses may be missing.
+func parseNode(tb testing.TB, text string) node {
+	tb.Helper()
+	if text = strings.TrimSpace(text); !strings.HasPrefix(text, "(") {
+		text = "(" + text + ")"
+	}
+	stack := []node{{}}
+	for text != "" {
+		top := &stack[len(stack)-1]
+		switch {
+		case text[0] == ' ':
+			text = text[1:]
+		case text[0] == '(':
+			stack, text = append(stack, node{}), text[1:]
+		case text[0] == ')' && len(stack) > 1:
+			done := *top
+			stack, text = stack[:len(stack)-1], text[1:]
+			top = &stack[len(stack)-1]
+			top.list = append(top.list, done)
+		default:
+			var word string
+			word, text = cutWord(text)
+			top.list = append(top.list, node{word: word})
+		}
+	}
+	if len(stack) != 1 || len(stack[0].list) != 1 {
+		tb.Fatalf("unbalanced parentheses in %q", text)
+	}
+	return stack[0].list[0]
+}
+
+// cutWord splits off one word; a JSON value is one word.
+func cutWord(text string) (word, rest string) {
+	if strings.ContainsAny(text[:1], `"{[`) {
+		dec := json.NewDecoder(strings.NewReader(text))
+		var lit json.RawMessage
+		if err := dec.Decode(&lit); err == nil {
+			return string(lit), text[dec.InputOffset():]
+		}
+	}
+	if i := strings.IndexAny(text, " ()"); i > 0 {
+		return text[:i], text[i:]
+	}
+	return text, ""
+}

@@ -1,0 +1,464 @@
+package flow_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"pgregory.net/rapid"
+
+	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/runtime/flow"
+)
+
+// world is what the effects of one engine meet: a kernel with listeners, clients
+// and processes, all of it in memory. It answers every effect, late and in any
+// order, and fails the test when an effect makes no sense in the state of things.
+type world struct {
+	t      *rapid.T
+	plan   *plan.Plan
+	engine *flow.Engine
+
+	sockets  []*simSocket
+	services []*simService
+	timers   []flow.TimerID
+	lanes    []*lane // answers on their way, in order within each lane
+	calm     bool    // nothing fails any more
+
+	asked    map[uint64]bool // answered, by request
+	lastID   uint64
+	lastProc uint64
+	state    map[string]string // of every unit, as transitions tell it
+	hooked   map[string]bool   // on-start ran, on-stop did not
+	cut      bool              // a chain of hooks was cut, so hooks are missing
+	ending   bool
+	exited   bool
+
+	events  []flow.Event // everything so far, and the effects it had
+	effects [][]string
+}
+
+// lane has the answers of one unit. An answer is made when it is delivered; a
+// nil event is none.
+type lane struct {
+	name  string
+	queue []func() flow.Event
+}
+
+// phase is what the kernel knows of a listener or process.
+type phase string
+
+const (
+	absent   phase = "absent"
+	coming   phase = "coming"
+	present  phase = "present"
+	goingOff phase = "going off"
+)
+
+type simSocket struct {
+	def     *plan.Socket
+	phase   phase
+	queue   int // connections that wait
+	watched bool
+	each    bool
+	serving bool
+	told    int // reports on their way
+}
+
+type simService struct {
+	def   *plan.Service
+	procs []simProcess
+}
+
+type simProcess struct {
+	phase phase
+	id    flow.ProcessID
+	dying bool // its exit is on its way
+}
+
+func newWorld(t *rapid.T, p *plan.Plan) *world {
+	w := &world{
+		t: t, plan: p, engine: flow.New(p),
+		asked: map[uint64]bool{}, state: map[string]string{}, hooked: map[string]bool{},
+	}
+	for i := range p.Sockets {
+		w.sockets = append(w.sockets, &simSocket{def: &p.Sockets[i], phase: absent})
+		w.state["socket "+string(p.Sockets[i].Name)] = string(flow.SocketInactive)
+	}
+	for i := range p.Services {
+		svc := &simService{def: &p.Services[i]}
+		for range svc.def.Run {
+			svc.procs = append(svc.procs, simProcess{phase: absent})
+		}
+		w.services = append(w.services, svc)
+		w.state["service "+string(p.Services[i].Name)] = string(flow.ServiceInactive)
+	}
+	return w
+}
+
+// step applies one event and checks everything.
+func (w *world) step(ev flow.Event) {
+	effects := w.engine.Step(ev)
+	var texts []string
+	for _, f := range effects {
+		texts = append(texts, effectText(f))
+	}
+	w.t.Logf("%T%+v\n\t%s", ev, ev, strings.Join(texts, "\n\t"))
+	w.events, w.effects = append(w.events, ev), append(w.effects, texts)
+	if _, ok := ev.(flow.Shutdown); ok {
+		w.ending = true
+	}
+	for i, f := range effects {
+		if w.exited {
+			w.afterExit(f)
+			continue
+		}
+		w.carryOut(f)
+		if w.exited && i != len(effects)-1 {
+			w.t.Fatalf("effects follow Exit: %v", texts[i+1:])
+		}
+	}
+	w.check()
+}
+
+func (w *world) afterExit(f flow.Effect) {
+	switch f := f.(type) {
+	case flow.Reply:
+		w.answer(f)
+	case flow.Report:
+	default:
+		w.t.Fatalf("an effect after Exit: %s", effectText(f))
+	}
+}
+
+// lane returns the lane with that name.
+func (w *world) lane(name string) *lane {
+	for _, l := range w.lanes {
+		if l.name == name {
+			return l
+		}
+	}
+	l := &lane{name: name}
+	w.lanes = append(w.lanes, l)
+	return l
+}
+
+func (w *world) later(name string, answer func() flow.Event) {
+	l := w.lane(name)
+	l.queue = append(l.queue, answer)
+}
+
+// waiting returns the lanes that have something to deliver.
+func (w *world) waiting() []*lane {
+	return slices.DeleteFunc(slices.Clone(w.lanes), func(l *lane) bool { return len(l.queue) == 0 })
+}
+
+func (w *world) deliver(l *lane) {
+	answer := l.queue[0]
+	l.queue = l.queue[1:]
+	if ev := answer(); ev != nil {
+		w.step(ev)
+	}
+}
+
+// often draws true most of the time, and always when the world is calm.
+func (w *world) often(label string) bool {
+	return w.calm || between(w.t, 0, 3, label) > 0
+}
+
+func (w *world) socket(name plan.Name) *simSocket {
+	i := slices.IndexFunc(w.sockets, func(s *simSocket) bool { return s.def.Name == name })
+	if i < 0 {
+		w.t.Fatalf("no such socket: %s", name)
+	}
+	return w.sockets[i]
+}
+
+func (w *world) process(id flow.ProcessID) *simProcess {
+	i := slices.IndexFunc(w.services, func(s *simService) bool { return s.def.Name == id.Service })
+	if i < 0 || id.Run < 0 || id.Run >= len(w.services[i].procs) {
+		w.t.Fatalf("no such process: %v", id)
+	}
+	return &w.services[i].procs[id.Run]
+}
+
+// carryOut does what an effect asks for, or fails the test if that is impossible.
+func (w *world) carryOut(f flow.Effect) {
+	switch f := f.(type) {
+	case flow.OpenSocket:
+		w.open(w.socket(f.Socket))
+	case flow.CloseSocket:
+		w.close(w.socket(f.Socket))
+	case flow.Watch:
+		w.watch(w.socket(f.Socket), f.EachArrival)
+	case flow.Unwatch:
+		s := w.socket(f.Socket)
+		w.require(s.phase == present, "unwatch %s, which is %s", f.Socket, s.phase)
+		s.watched = false
+	case flow.Serve:
+		w.serve(w.socket(f.Socket))
+	case flow.Spawn:
+		w.spawn(f)
+	case flow.Kill:
+		w.kill(f)
+	case flow.RunCommand:
+		w.hook(f)
+	case flow.ArmTimer:
+		w.require(f.D > 0, "arm %s for %v", timerText(f.Timer), f.D)
+		if !slices.Contains(w.timers, f.Timer) {
+			w.timers = append(w.timers, f.Timer)
+		}
+	case flow.CancelTimer:
+		i := slices.Index(w.timers, f.Timer)
+		w.require(i >= 0, "cancel %s, which is not armed", timerText(f.Timer))
+		w.timers = slices.Delete(w.timers, i, i+1)
+	case flow.Reply:
+		w.answer(f)
+	case flow.Transition:
+		unit := f.Kind + " " + string(f.Name)
+		w.require(w.state[unit] == f.From && f.From != f.To, "%s goes from %s to %s, but is %s", unit, f.From, f.To, w.state[unit])
+		w.state[unit] = f.To
+	case flow.Report:
+		w.cut = w.cut || strings.HasPrefix(f.Message, "flow cut")
+	case flow.Exit:
+		w.exit()
+	}
+}
+
+func (w *world) require(ok bool, format string, args ...any) {
+	if !ok {
+		w.t.Fatalf(format, args...)
+	}
+}
+
+func (w *world) answer(r flow.Reply) {
+	answered, ok := w.asked[r.Request]
+	w.require(ok && !answered, "request %d gets an answer that nobody waits for", r.Request)
+	w.asked[r.Request] = true
+}
+
+func (w *world) open(s *simSocket) {
+	w.require(s.phase == absent, "open %s, which is %s", s.def.Name, s.phase)
+	s.phase = coming
+	w.later("socket "+string(s.def.Name), func() flow.Event {
+		if w.often("opened") {
+			s.phase = present
+			return flow.Opened{Socket: s.def.Name, Addresses: []string{s.def.Listen}}
+		}
+		s.phase = absent
+		return flow.OpenFailed{Socket: s.def.Name, Reason: "in use", Retry: rapid.Bool().Draw(w.t, "retry")}
+	})
+}
+
+func (w *world) close(s *simSocket) {
+	w.require(s.phase == present, "close %s, which is %s", s.def.Name, s.phase)
+	s.phase, s.watched = goingOff, false
+	if s.serving && rapid.Bool().Draw(w.t, "serve is abandoned") {
+		// Whoever served it noticed: what was taken arrives, no more follows.
+		l := w.lane("socket " + string(s.def.Name))
+		l.queue = l.queue[:len(l.queue)-1]
+		s.serving = false
+	}
+	w.later("socket "+string(s.def.Name), func() flow.Event {
+		s.phase, s.queue = absent, 0
+		return flow.Closed{Socket: s.def.Name}
+	})
+}
+
+func (w *world) watch(s *simSocket, each bool) {
+	w.require(s.phase == present, "watch %s, which is %s", s.def.Name, s.phase)
+	w.require(!s.serving, "watch %s, which is being served", s.def.Name)
+	w.require(each == (s.def.Owner != "" && s.def.Lifecycle == plan.Managed), "watch %s: each arrival is %v", s.def.Name, each)
+	s.watched, s.each = true, each
+	if s.queue > 0 {
+		w.report(s)
+	}
+}
+
+// report tells the engine of what waits, as a watch does.
+func (w *world) report(s *simSocket) {
+	if !s.each {
+		s.watched = false
+	}
+	s.told++
+	w.later("socket "+string(s.def.Name), func() flow.Event {
+		s.told--
+		return flow.Accessed{Socket: s.def.Name}
+	})
+}
+
+// connect is one client.
+func (w *world) connect(s *simSocket) {
+	if s.phase != present {
+		return // connection refused
+	}
+	s.queue++
+	if s.watched {
+		w.report(s)
+	}
+}
+
+// breakDown is somebody who shuts the listener down, which the watch reports.
+func (w *world) breakDown(s *simSocket) {
+	if !s.watched {
+		return
+	}
+	s.watched = false
+	s.told++
+	w.later("socket "+string(s.def.Name), func() flow.Event {
+		s.told--
+		return flow.Broken{Socket: s.def.Name, Reason: "shut down"}
+	})
+}
+
+func (w *world) serve(s *simSocket) {
+	w.require(s.phase == present && s.def.Owner == "", "serve %s, which is %s and owned by %q", s.def.Name, s.phase, s.def.Owner)
+	w.require(!s.serving, "serve %s, which is being served", s.def.Name)
+	s.serving = true
+	name := "socket " + string(s.def.Name)
+	for range s.queue {
+		w.later(name, func() flow.Event {
+			s.queue = max(0, s.queue-1)
+			return flow.Arrived{Socket: s.def.Name, Access: flow.Access{UID: 1000, GID: -1, PID: -1}}
+		})
+	}
+	w.later(name, func() flow.Event {
+		s.serving = false
+		switch {
+		case w.often("served"):
+			return flow.Served{Socket: s.def.Name}
+		case rapid.Bool().Draw(w.t, "broken"):
+			return flow.Broken{Socket: s.def.Name, Reason: "shut down"}
+		}
+		return flow.Served{Socket: s.def.Name, Reason: "too many open files"}
+	})
+}
+
+func (w *world) spawn(f flow.Spawn) {
+	p := w.process(f.Process)
+	w.require(p.phase == absent, "spawn %s, while %v is %s", processText(f.Process), p.id, p.phase)
+	w.require(f.Process.Incarnation > w.lastProc, "incarnation %d is not new", f.Process.Incarnation)
+	w.require(!w.ending, "spawn %s during a shutdown", processText(f.Process))
+	w.lastProc = f.Process.Incarnation
+	for _, s := range w.sockets {
+		opening := w.state["socket "+string(s.def.Name)] == string(flow.SocketStarting) && s.phase != absent
+		w.require(s.def.Owner != f.Process.Service || !opening, "spawn %s while %s is being opened", processText(f.Process), s.def.Name)
+	}
+	w.checkInherited(f)
+	*p = simProcess{phase: coming, id: f.Process}
+	w.later("process "+processText(f.Process), func() flow.Event {
+		if w.often("spawned") {
+			p.phase = present
+			if w.calm || rapid.Bool().Draw(w.t, "owner accepts") {
+				w.accept(f.Process.Service)
+			}
+			return flow.ProcessStarted{Process: f.Process, PID: 100 + int(f.Process.Incarnation)}
+		}
+		p.phase = absent
+		return flow.ProcessFailed{Process: f.Process, Reason: "no such file"}
+	})
+}
+
+// checkInherited checks that a process gets exactly the open sockets of its
+// service, in definition order.
+func (w *world) checkInherited(f flow.Spawn) {
+	var want []plan.Name
+	for order := range w.sockets {
+		for _, s := range w.sockets {
+			if s.def.Owner == f.Process.Service && s.def.Order == order && s.phase == present {
+				want = append(want, s.def.Name)
+			}
+		}
+	}
+	w.require(slices.Equal(f.Sockets, want), "%s inherits %v, want %v", processText(f.Process), f.Sockets, want)
+}
+
+// accept is an owner that takes what waits at its sockets.
+func (w *world) accept(owner plan.Name) {
+	for _, s := range w.sockets {
+		if s.def.Owner == owner {
+			s.queue = 0
+		}
+	}
+}
+
+func (w *world) kill(f flow.Kill) {
+	p := w.process(f.Process)
+	w.require(p.phase == present && p.id == f.Process, "kill %s, while %v is %s", processText(f.Process), p.id, p.phase)
+	if p.dying || !f.Force && !w.often("dies of SIGTERM") {
+		return
+	}
+	w.exits(p, flow.ExitStatus{Signal: "SIGTERM"})
+}
+
+// exits ends a running process.
+func (w *world) exits(p *simProcess, status flow.ExitStatus) {
+	p.dying = true
+	w.later("process "+processText(p.id), func() flow.Event {
+		p.phase = absent
+		return flow.ProcessExited{Process: p.id, Status: status}
+	})
+}
+
+// hook follows the hooks that drawPlan gives to every unit: "on-start UNIT".
+func (w *world) hook(f flow.RunCommand) {
+	name, unit, ok := strings.Cut(f.Argv[len(f.Argv)-1], " ")
+	if !ok || w.cut {
+		return
+	}
+	w.require(w.hooked[unit] == (name == "on-stop"), "%s of %s, but on-start without on-stop is %v", name, unit, w.hooked[unit])
+	w.hooked[unit] = name == "on-start"
+	if s, ok := strings.CutPrefix(unit, "socket "); ok {
+		want := absent
+		if name == "on-start" {
+			want = present
+		}
+		got := w.socket(plan.Name(s)).phase
+		w.require(got == want || name == "on-stop" && got == coming, "%s of %s, which is %s", name, unit, got)
+	}
+}
+
+func (w *world) exit() {
+	w.require(w.ending, "exit without a shutdown")
+	w.exited = true
+	for _, s := range w.sockets {
+		w.require(s.phase == absent, "exit while %s is %s", s.def.Name, s.phase)
+	}
+	for _, svc := range w.services {
+		for _, p := range svc.procs {
+			w.require(p.phase == absent, "exit while %v is %s", p.id, p.phase)
+		}
+	}
+	w.require(len(w.timers) == 0, "exit with timers armed: %v", w.timers)
+	w.require(len(w.unanswered()) == 0, "exit without an answer to %v", w.unanswered())
+	for unit, on := range w.hooked {
+		w.require(!on || w.cut, "exit without on-stop of %s", unit)
+	}
+}
+
+func (w *world) unanswered() []uint64 {
+	var ids []uint64
+	for id := range w.lastID {
+		if !w.asked[id+1] {
+			ids = append(ids, id+1)
+		}
+	}
+	return ids
+}
+
+// request is somebody who waits for an answer, or nobody.
+func (w *world) request() flow.Request {
+	if !rapid.Bool().Draw(w.t, "somebody waits") {
+		return flow.Request{}
+	}
+	w.lastID++
+	w.asked[w.lastID] = false
+	return flow.Request{ID: w.lastID, By: fmt.Sprintf("uid %d", w.lastID)}
+}
+
+// fire lets one timer fire.
+func (w *world) fire(i int) {
+	id := w.timers[i]
+	w.timers = slices.Delete(w.timers, i, i+1)
+	w.step(flow.TimerFired{Timer: id})
+}

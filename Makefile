@@ -1,0 +1,78 @@
+# Every target is a line or two that can be pasted into a shell. `make` alone
+# lists them; `make check` is what has to pass before a push.
+
+PREFIX ?= /usr
+
+# Static programs, the same from the same source wherever they are built.
+GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false
+
+GOLANGCI = .tools/golangci-lint
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo run setup test check lint vet tidy generated fmt generate fuzz bench golden clean install
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
+
+build: ## build every program into bin/
+	$(GOBUILD) -o bin/ ./cmd/...
+	$(GOBUILD) -o bin/rind-transport-tcp ./plugins/tcp
+	$(GOBUILD) -o bin/rind-transport-udp ./plugins/udp
+	$(GOBUILD) -o bin/rind-transport-uds ./plugins/uds
+	$(GOBUILD) -o bin/examples/ ./examples/...
+
+demo: build ## run examples/quickstart, access each socket once, show what happened
+	bin/examples/demo -bin bin -units examples/quickstart
+
+run: build ## run examples/quickstart in the foreground until ^C
+	bin/examples/demo -bin bin -units examples/quickstart -stay
+
+setup: ## install what the tests need (as root on Debian; else say what is missing)
+	tools/setup
+
+test: setup ## run every test with the race detector
+	go test -race ./...
+
+check: ## everything that CI does
+	bash .ci/run
+
+lint: $(GOLANGCI) ## run the linters and check the formatting
+	$(GOLANGCI) fmt --diff
+	$(GOLANGCI) run ./...
+
+vet: ## go vet, also for a platform that has no assembly of ours
+	go vet ./...
+	GOARCH=arm64 CGO_ENABLED=0 go vet ./...
+
+tidy: ## go.mod and go.sum are as `go mod tidy` would write them
+	go mod tidy -diff
+
+generated: ## generated Go code is up to date
+	tools/generate -check
+
+fmt: $(GOLANGCI) ## format the source
+	$(GOLANGCI) fmt
+
+generate: ## regenerate the Go code of every .proto file
+	tools/generate
+
+fuzz: ## fuzz every target for 10 seconds
+	tools/fuzz 10s
+
+bench: ## run every benchmark
+	go test -run '^$$' -bench . -benchmem ./...
+
+golden: ## rewrite golden files and docs/conformance.md; read the diff before committing it
+	go test $$(grep -rl '"update"' --include='*_test.go' . | xargs -n 1 dirname | sort -u) -update
+
+clean: ## remove what the other targets made
+	rm -rf bin .tools
+
+install: build ## install into DESTDIR and PREFIX (/usr)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/rind/plugins
+	install bin/rindc bin/rindrun $(DESTDIR)$(PREFIX)/bin
+	install bin/rind-transport-* $(DESTDIR)$(PREFIX)/lib/rind/plugins
+
+$(GOLANGCI): tools/go.mod
+	GOBIN=$(CURDIR)/.tools go -C tools install github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@

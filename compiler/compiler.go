@@ -1,5 +1,5 @@
 // Package compiler turns unit files into a plan. It has the pipeline and nothing
-// else: decode, resolve, check, lower.
+// else: decode, resolve, check, apply the policy, lower.
 package compiler
 
 import (
@@ -15,26 +15,13 @@ import (
 	"github.com/rind-sockets/rind/compiler/decode"
 	"github.com/rind-sockets/rind/compiler/diag"
 	"github.com/rind-sockets/rind/compiler/lower"
+	"github.com/rind-sockets/rind/compiler/policy"
 	"github.com/rind-sockets/rind/compiler/resolve"
 	"github.com/rind-sockets/rind/compiler/source"
 	"github.com/rind-sockets/rind/compiler/unit"
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plugins"
 )
-
-// Codes of this package.
-const (
-	InvalidGroup diag.Code = "N2301"
-	SameGroup    diag.Code = "N2302"
-	TooManyUnits diag.Code = "X9101"
-)
-
-// Codes lists the codes of this package.
-var Codes = []diag.Info{
-	{Code: InvalidGroup, Title: "a file whose path is no group"},
-	{Code: SameGroup, Title: "two files of one group"},
-	{Code: TooManyUnits, Title: "too many units"},
-}
 
 // MaxUnits is how many units all files may have together (SPEC §2 rule 8).
 const MaxUnits = 1_000_000
@@ -57,6 +44,12 @@ type Options struct {
 	// end for a directory of groups and "/" for all of them. A name that they may
 	// define is not reported as unknown.
 	Unread []string
+
+	// Strict also reports what is not wrong everywhere, see [check.Options].
+	Strict bool
+
+	// Policy decides which findings count.
+	Policy policy.Policy
 }
 
 // Result is what a compilation found.
@@ -64,6 +57,9 @@ type Result struct {
 	Plan  *plan.Plan // nil when Diags has errors
 	Diags *diag.List
 	Units int // how many units the files have
+
+	// Suppressed is what comments in the files keep out of Diags.
+	Suppressed []diag.Suppressed
 
 	// Locate finds the places of Diags in their files. It has one user at a time.
 	Locate func(source.Place) source.Span
@@ -89,7 +85,12 @@ func Compile(inputs []Input, opts Options) Result {
 		return res
 	}
 	table := resolve.New(files, gaps, res.Diags)
-	program := check.Check(table, plugins.Builtin(), res.Diags)
+	program := check.Check(table, plugins.Builtin(), check.Options{Strict: opts.Strict}, res.Diags)
+	context := policy.Context{Find: index, Lookup: Lookup, Partial: len(opts.Unread) > 0, Strict: opts.Strict}
+	for _, f := range files {
+		context.Files = append(context.Files, f.Source)
+	}
+	res.Diags, res.Suppressed = opts.Policy.Apply(res.Diags.All(), context)
 	if res.Diags.Errors() > 0 {
 		return res
 	}
@@ -146,7 +147,7 @@ func gapsOf(f *unit.File, ds *diag.List, index *decode.Index) []resolve.Gap {
 	var gaps []resolve.Gap
 	for kind, n := range map[string]int{
 		"socket": len(f.Sockets), "service": len(f.Services), "state": len(f.States),
-		"signal": len(f.Signals), "permission": len(f.Permissions),
+		"signal": len(f.Signals), "timer": len(f.Timers), "permission": len(f.Permissions), "variable": len(f.Variables),
 	} {
 		if index.HeaderLine(f.Source, kind, n) > 0 {
 			gaps = append(gaps, resolve.Gap{Group: f.Group, Kind: kind})
@@ -165,7 +166,7 @@ func hidesUnits(d diag.Diagnostic) bool {
 func count(files []*unit.File) int {
 	n := 0
 	for _, f := range files {
-		n += len(f.Sockets) + len(f.Services) + len(f.States) + len(f.Signals) + len(f.Permissions)
+		n += len(f.Sockets) + len(f.Services) + len(f.States) + len(f.Signals) + len(f.Timers) + len(f.Permissions) + len(f.Variables)
 	}
 	return n
 }

@@ -91,7 +91,7 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, err := plan.Decode(data)
+	q, err := plan.Read(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func FuzzCompile(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := plan.Decode(data); err != nil {
+		if _, err := plan.Read(data); err != nil {
 			t.Errorf("the plan is refused: %v", err)
 		}
 	})

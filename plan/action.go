@@ -17,12 +17,14 @@ const (
 	OpStopService  Op = "stop-service"
 	OpStartSocket  Op = "start-socket" // start the socket Target
 	OpStopSocket   Op = "stop-socket"
+	OpStartTimer   Op = "start-timer" // start the timer Target
+	OpStopTimer    Op = "stop-timer"
 )
 
 // Ops lists every operation.
 var Ops = []Op{
 	OpScript, OpExec, OpSetState, OpRemoveState, OpEmit,
-	OpStartService, OpStopService, OpStartSocket, OpStopSocket,
+	OpStartService, OpStopService, OpStartSocket, OpStopSocket, OpStartTimer, OpStopTimer,
 }
 
 // Action is one step of a trigger list.
@@ -31,6 +33,10 @@ type Action struct {
 	Command string      `json:"command,omitempty"`
 	Args    []string    `json:"args,omitempty"`
 	Target  Name        `json:"target,omitempty"`
-	Payload *cond.Value `json:"payload,omitempty"` // set-state and emit
-	Filter  *cond.Guard `json:"filter,omitempty"`  // remove-state; nil: all branches
+	Payload *cond.Value `json:"payload,omitempty"` // of set-state and emit
+
+	// Template is the payload of set-state and emit in place of a literal.
+	Template *Template `json:"template,omitempty"`
+
+	Filter *cond.Guard `json:"filter,omitempty"` // remove-state; nil: all branches
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // Limits of a plan. The size leaves room for the million units that rindc
@@ -30,11 +31,37 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("plan has format version %d, but this program runs version %d: %s", e.Got, e.Want, remedy)
 }
 
-// FeatureError says that a plan needs something this program does not know.
-type FeatureError struct{ Feature string }
+// FeatureError says that a plan needs something the program does not have.
+type FeatureError struct {
+	Program string   // "rindrun"
+	Missing []string // names of [Features], or of later ones
+}
 
 func (e *FeatureError) Error() string {
-	return fmt.Sprintf("plan requires the feature %q, which this program lacks: upgrade rindrun, or recompile the plan with the rindc of this release", e.Feature)
+	return fmt.Sprintf("this plan needs %s, which this %s does not have: upgrade it, or remove that from the unit files",
+		enumerate(e.Missing), e.Program)
+}
+
+// enumerate joins names as a sentence does. A name that this program does not
+// know is a stranger's: it is quoted, and cut when it is long.
+func enumerate(names []string) string {
+	const most = 50
+	var shown []string
+	for i, n := range names {
+		if i == most {
+			shown = append(shown, fmt.Sprintf("%d more", len(names)-most))
+			break
+		}
+		if !slices.ContainsFunc(Features, func(f Feature) bool { return f.Name == n }) {
+			n = fmt.Sprintf("%.40q", n)
+		}
+		shown = append(shown, n)
+	}
+	last := len(shown) - 1
+	if last < 1 {
+		return strings.Join(shown, "")
+	}
+	return strings.Join(shown[:last], ", ") + " and " + shown[last]
 }
 
 // DigestError says that a plan is not what its compiler wrote.
@@ -44,21 +71,31 @@ func (e *DigestError) Error() string {
 	return fmt.Sprintf("plan has digest %s but its header says %q, so it was edited by hand or truncated: recompile it with rindc", e.Got, e.Want)
 }
 
-// features lists what Requires may name. The first minor version has none.
-var features = map[string]bool{}
-
-// Decode returns the plan that [Plan.Encode] wrote as data, validated. A plan of
-// another major version is a *[VersionError], one that needs an unknown feature
-// a *[FeatureError], one that was changed or cut a *[DigestError], and anything
-// else an error that is [ErrNotPlan] or says what is wrong with which unit.
+// Decode returns the plan that [Plan.Encode] wrote as data, validated, for a
+// program that runs it. A plan of another major version is a *[VersionError], one
+// that needs a feature which the runtime does not have a *[FeatureError], one
+// that was changed or cut a *[DigestError], and anything else an error that is
+// [ErrNotPlan] or says what is wrong with which unit.
 //
 // Unknown keys are ignored: a later minor version may add some, and names in
 // Requires what must not be ignored.
-func Decode(data []byte) (*Plan, error) {
+func Decode(data []byte) (*Plan, error) { return decode(data, "rindrun", implemented) }
+
+// Read is [Decode] for a program that looks at the plan and does not run it: the
+// plan may need everything in [Features].
+func Read(data []byte) (*Plan, error) {
+	known := make([]string, len(Features))
+	for i, f := range Features {
+		known[i] = f.Name
+	}
+	return decode(data, "rindc", known)
+}
+
+func decode(data []byte, program string, features []string) (*Plan, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("plan has %d bytes, at most %d are allowed: split it", len(data), MaxSize)
 	}
-	h, err := decodeHeader(data)
+	h, err := decodeHeader(data, program, features)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +116,7 @@ func Decode(data []byte) (*Plan, error) {
 	p := &Plan{
 		Compiler: h.Compiler, Digest: h.Digest, Requires: h.Requires, Transports: h.Transports,
 		Sources: b.Sources, Permissions: b.Permissions, States: b.States,
-		Signals: b.Signals, Services: b.Services, Sockets: b.Sockets,
+		Signals: b.Signals, Timers: b.Timers, Variables: b.Variables, Services: b.Services, Sockets: b.Sockets,
 	}
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -89,7 +126,7 @@ func Decode(data []byte) (*Plan, error) {
 
 // decodeHeader reads the first line alone, so that a plan of another version is
 // named as such even when the rest of it cannot be understood.
-func decodeHeader(data []byte) (header, error) {
+func decodeHeader(data []byte, program string, features []string) (header, error) {
 	line, _, whole := bytes.Cut(data, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte(","))
 	line = append(slices.Clip(line), '}')
@@ -113,10 +150,9 @@ func decodeHeader(data []byte) (header, error) {
 	if err := json.Unmarshal(line, &h); err != nil {
 		return header{}, fmt.Errorf("plan header: %w", err)
 	}
-	for _, f := range h.Requires {
-		if !features[f] {
-			return header{}, &FeatureError{Feature: f}
-		}
+	missing := slices.DeleteFunc(slices.Clone(h.Requires), func(f string) bool { return slices.Contains(features, f) })
+	if len(missing) > 0 {
+		return header{}, &FeatureError{Program: program, Missing: missing}
 	}
 	return h, nil
 }

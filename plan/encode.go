@@ -28,6 +28,8 @@ type body struct {
 	Permissions []Permission `json:"permissions"`
 	States      []State      `json:"states"`
 	Signals     []Signal     `json:"signals"`
+	Timers      []Timer      `json:"timers"`
+	Variables   []Variable   `json:"variables"`
 	Services    []Service    `json:"services"`
 	Sockets     []Socket     `json:"sockets"`
 }
@@ -54,6 +56,8 @@ func (p *Plan) Encode() ([]byte, error) {
 	writeList(&w, "permissions", p.Permissions)
 	writeList(&w, "states", p.States)
 	writeList(&w, "signals", p.Signals)
+	writeList(&w, "timers", p.Timers)
+	writeList(&w, "variables", p.Variables)
 	writeList(&w, "services", p.Services)
 	writeList(&w, "sockets", p.Sockets)
 	w.buf.WriteString("\n}\n")
@@ -83,6 +87,8 @@ func (p *Plan) sort() {
 	slices.SortStableFunc(p.Permissions, func(a, b Permission) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortStableFunc(p.States, func(a, b State) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortStableFunc(p.Signals, func(a, b Signal) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(p.Timers, func(a, b Timer) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(p.Variables, func(a, b Variable) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortStableFunc(p.Services, func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortStableFunc(p.Sockets, func(a, b Socket) int { return cmp.Compare(a.Name, b.Name) })
 }

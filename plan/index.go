@@ -11,6 +11,8 @@ type Index struct {
 	permissions map[Name]*Permission
 	states      map[Name]*State
 	signals     map[Name]*Signal
+	timers      map[Name]*Timer
+	variables   map[Name]*Variable
 	services    map[Name]*Service
 	sockets     map[Name]*Socket
 	owned       map[Name][]*Socket
@@ -22,6 +24,8 @@ func (p *Plan) Index() *Index {
 		permissions: byName(p.Permissions, func(v *Permission) Name { return v.Name }),
 		states:      byName(p.States, func(v *State) Name { return v.Name }),
 		signals:     byName(p.Signals, func(v *Signal) Name { return v.Name }),
+		timers:      byName(p.Timers, func(v *Timer) Name { return v.Name }),
+		variables:   byName(p.Variables, func(v *Variable) Name { return Name(v.Name) }),
 		services:    byName(p.Services, func(v *Service) Name { return v.Name }),
 		sockets:     byName(p.Sockets, func(v *Socket) Name { return v.Name }),
 		owned:       map[Name][]*Socket{},
@@ -53,6 +57,12 @@ func (x *Index) State(n Name) (*State, bool) { return get(x.states, n) }
 
 // Signal returns the signal with that name.
 func (x *Index) Signal(n Name) (*Signal, bool) { return get(x.signals, n) }
+
+// Timer returns the timer with that name.
+func (x *Index) Timer(n Name) (*Timer, bool) { return get(x.timers, n) }
+
+// Variable returns the variable with that name.
+func (x *Index) Variable(name string) (*Variable, bool) { return get(x.variables, Name(name)) }
 
 // Service returns the service with that name.
 func (x *Index) Service(n Name) (*Service, bool) { return get(x.services, n) }

@@ -177,7 +177,8 @@ func TestS167Refused(t *testing.T) {
 		{"newer schema", replace(`"version":1`, `"version":2`), "plan has format version 2, but this program runs version 1: recompile it with the rindc of this release, or upgrade rindrun"},
 		{"newer schema with another header", []byte(`{"format":"rind.plan","version":9,"requires":"x"` + "\n}"), "plan has format version 9"},
 		{"older schema", replace(`"version":1`, `"version":0`), "plan has format version 0, but this program runs version 1: recompile it with the rindc of this release"},
-		{"unknown feature", replace(`"requires":[]`, `"requires":["timers"]`), `plan requires the feature "timers"`},
+		{"unknown feature", replace(`"requires":[]`, `"requires":["timers"]`), "this plan needs timers, which this rindrun does not have: upgrade it, or remove that from the unit files"},
+		{"unknown features", replace(`"requires":[]`, `"requires":["accept","timers","warp"]`), `this plan needs accept, timers and "warp", which this rindrun does not have`},
 		{"edited by hand", replace(`"listen":"*:80"`, `"listen":"*:81"`), "so it was edited by hand or truncated: recompile it with rindc"},
 		{"edited digest", replace(`"digest":"sha256:`, `"digest":"sha256:0`), "so it was edited by hand or truncated"},
 		{"no digest", replace(`"digest":"`, `"digset":"`), "so it was edited by hand or truncated"},
@@ -185,7 +186,7 @@ func TestS167Refused(t *testing.T) {
 		{"truncated in the header", good[:line-9], "plan is truncated in its first line: recompile it with rindc"},
 		{"trailing data", append(bytes.Clone(good), "{}\n"...), "so it was edited by hand or truncated"},
 		{"reformatted", []byte("{\n  \"format\": \"rind.plan\"\n}"), "it was reformatted or edited by hand"},
-		{"header of wrong types", replace(`"minor":0`, `"minor":"x"`), "plan header: json: cannot unmarshal string"},
+		{"header of wrong types", replace(`"minor":1`, `"minor":"x"`), "plan header: json: cannot unmarshal string"},
 		{"a unit file", []byte("[[socket]]\nname = \"http\"\n"), "not a plan: compile unit files with rindc build"},
 		{"empty", nil, "not a plan"},
 		{"null", []byte("null"), "not a plan"},
@@ -233,7 +234,7 @@ func TestDecodeHandMade(t *testing.T) {
 		name, rest, want string
 	}{
 		{"sound", `"sockets":[]}`, ""},
-		{"keys of a later minor version", `"timers":[],"states":[{"name":"a@b","payload":"none","ttl":3}]}`, ""},
+		{"keys of a later minor version", `"hooks":[],"states":[{"name":"a@b","payload":"none","ttl":3}]}`, ""},
 		{"something after the end", `"sockets":[]} []`, "plan has something after its end"},
 		{"wrong type", `"sockets":{}}`, "cannot unmarshal object"},
 		{"cut and sealed", `"sockets":[`, "unexpected EOF"},
@@ -258,19 +259,20 @@ func TestDecodeHandMade(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	good := encoded(f, sample(f))
 	f.Add(good)
+	f.Add(encoded(f, everything(f)))
 	f.Add(good[:200])
 	f.Add([]byte(`{"format":"rind.plan","version":1,"digest":""}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		// The digest keeps mutations out, so the text is tried sealed as well.
-		_, err := plan.Decode(data)
+		_, err := plan.Read(data)
 		if d := (*plan.DigestError)(nil); errors.As(err, &d) {
 			data = bytes.Replace(data, []byte(`"digest":"`+d.Want+`"`), []byte(`"digest":"`+d.Got+`"`), 1)
 		}
-		p, err := plan.Decode(data)
+		p, err := plan.Read(data)
 		if err != nil {
 			return
 		}
-		again, err := plan.Decode(encoded(t, p))
+		again, err := plan.Read(encoded(t, p))
 		if err != nil {
 			t.Fatalf("a decoded plan does not survive encoding: %v", err)
 		}

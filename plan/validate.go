@@ -13,7 +13,8 @@ import (
 // actions, malformed conditions, payloads of another kind than their target.
 // Every problem names its unit; all of them are joined into one error.
 func (p *Plan) Validate() error {
-	v := &validator{plan: p, index: p.Index(), ids: map[uint16]Name{}}
+	v := &validator{plan: p, index: p.Index(), ids: map[uint16]Name{}, seen: map[string]bool{}}
+	v.requires()
 	v.transports()
 	v.permissions()
 	for i := range p.States {
@@ -21,6 +22,12 @@ func (p *Plan) Validate() error {
 	}
 	for i := range p.Signals {
 		v.signal(&p.Signals[i])
+	}
+	for i := range p.Timers {
+		v.timer(&p.Timers[i])
+	}
+	for i := range p.Variables {
+		v.variable(&p.Variables[i])
 	}
 	for i := range p.Services {
 		v.service(&p.Services[i])
@@ -42,6 +49,16 @@ type validator struct {
 	problems []error
 }
 
+// requires checks that a program which lacks something refuses the plan.
+func (v *validator) requires() {
+	v.unit = "plan"
+	for _, name := range v.plan.Needs() {
+		if !slices.Contains(v.plan.Requires, name) {
+			v.problem("it uses the feature %s, but does not list it in requires", name)
+		}
+	}
+}
+
 func (v *validator) problem(format string, args ...any) {
 	v.problems = append(v.problems, fmt.Errorf("%s: %w", v.unit, fmt.Errorf(format, args...)))
 }
@@ -49,16 +66,18 @@ func (v *validator) problem(format string, args ...any) {
 // enter starts a unit and checks its name.
 func (v *validator) enter(kind string, n Name) {
 	v.unit = kind + " " + string(n)
-	if v.seen == nil {
-		v.seen = map[string]bool{}
+	v.once()
+	if err := n.Check(); err != nil {
+		v.problem("%w", err)
 	}
+}
+
+// once reports a unit that the plan has already.
+func (v *validator) once() {
 	if v.seen[v.unit] {
 		v.problem("defined twice")
 	}
 	v.seen[v.unit] = true
-	if err := n.Check(); err != nil {
-		v.problem("%w", err)
-	}
 }
 
 func (v *validator) transports() {
@@ -104,49 +123,6 @@ func (v *validator) permissionIDs(field string, ids []uint16) {
 	}
 }
 
-func (v *validator) state(s *State) {
-	v.enter("state", s.Name)
-	if !validKind(s.Payload) {
-		v.problem("it has no payload kind")
-	}
-	if len(s.Branch) > 0 && !s.Branching() {
-		v.problem("a state of kind %v has no branch keys", s.Payload)
-	}
-	keys := map[string]bool{}
-	for _, k := range s.Branch {
-		if k.Target == "" || keys[k.Target] {
-			v.problem("branch key %q is empty or listed twice", k.Target)
-		}
-		keys[k.Target] = true
-	}
-}
-
-func (v *validator) signal(s *Signal) {
-	v.enter("signal", s.Name)
-	if !validKind(s.Payload) {
-		v.problem("it has no payload kind")
-	}
-}
-
-func (v *validator) service(s *Service) {
-	v.enter("service", s.Name)
-	if len(s.Run) == 0 {
-		v.problem("it runs nothing")
-	}
-	for i, c := range s.Run {
-		if c.Exec == "" {
-			v.problem("run[%d] has no exec", i)
-		}
-	}
-	if s.Restart.MaxRetries < 0 {
-		v.problem("restart.max_retries is negative")
-	}
-	v.expr("start_on", s.StartOn)
-	v.expr("stop_on", s.StopOn)
-	v.actions("on_start", s.OnStart)
-	v.actions("on_stop", s.OnStop)
-}
-
 func (v *validator) socket(s *Socket) {
 	v.enter("socket", s.Name)
 	if !v.types[s.Type] {
@@ -169,6 +145,35 @@ func (v *validator) socket(s *Socket) {
 	v.actions("on_stop", s.OnStop)
 	v.permissionIDs("permissions", s.Permissions)
 	v.permissionIDs("managed_by", s.ManagedBy)
+	v.access(s)
+}
+
+// access checks what a socket says about connections and options.
+func (v *validator) access(s *Socket) {
+	if s.Stdio && !s.Accept {
+		v.problem("stdio is for sockets that accept")
+	}
+	if s.Accept && s.Owner == "" {
+		v.problem("it accepts, but it has no owner")
+	}
+	for _, name := range s.Prefer {
+		if _, ok := s.Options[name]; !ok {
+			v.problem("it prefers the option %q, which it does not have", name)
+		}
+	}
+	l := s.Limits
+	if l == nil {
+		return
+	}
+	if l.Burst < 0 || l.MaxConnections < 0 || l.PerSource < 0 || l.Interval < 0 {
+		v.problem("a limit is negative")
+	}
+	if (l.Burst > 0) != (l.Interval > 0) {
+		v.problem("limits.burst and limits.interval go together")
+	}
+	if !slices.Contains([]string{"pause", "refuse", "fail"}, l.OnLimit) {
+		v.problem("limits.on_limit is %q, want pause, refuse or fail", l.OnLimit)
+	}
 }
 
 func (v *validator) owner(s *Socket) {

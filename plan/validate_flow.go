@@ -82,6 +82,8 @@ var shapes = map[Op]parts{
 	OpStopService:  {target: true},
 	OpStartSocket:  {target: true},
 	OpStopSocket:   {target: true},
+	OpStartTimer:   {target: true},
+	OpStopTimer:    {target: true},
 }
 
 func (v *validator) actions(field string, list []Action) {
@@ -103,8 +105,10 @@ func (v *validator) action(a *Action) error {
 		return wrongPart(a.Do, "args", false)
 	case (a.Target != "") != want.target:
 		return wrongPart(a.Do, "target", want.target)
-	case (a.Payload != nil) != want.payload:
+	case (a.Payload != nil || a.Template != nil) != want.payload:
 		return wrongPart(a.Do, "payload", want.payload)
+	case a.Payload != nil && a.Template != nil:
+		return fmt.Errorf("%s has a payload and a template for it", a.Do)
 	case a.Filter != nil && !want.filter:
 		return wrongPart(a.Do, "filter", false)
 	}
@@ -127,7 +131,10 @@ func (v *validator) target(a *Action) error {
 		if !ok {
 			return noSuch("state", a)
 		}
-		if a.Do == OpSetState {
+		switch {
+		case a.Template != nil:
+			return v.template(a.Template, s.Payload)
+		case a.Do == OpSetState:
 			return s.CheckPayload(*a.Payload)
 		}
 		return checkGuard(a.Filter, s.Payload, s.Branching())
@@ -135,6 +142,9 @@ func (v *validator) target(a *Action) error {
 		s, ok := v.index.Signal(a.Target)
 		if !ok {
 			return noSuch("signal", a)
+		}
+		if a.Template != nil {
+			return v.template(a.Template, s.Payload)
 		}
 		return s.CheckPayload(*a.Payload)
 	case OpStartService, OpStopService:
@@ -144,6 +154,10 @@ func (v *validator) target(a *Action) error {
 	case OpStartSocket, OpStopSocket:
 		if _, ok := v.index.Socket(a.Target); !ok {
 			return noSuch("socket", a)
+		}
+	case OpStartTimer, OpStopTimer:
+		if _, ok := v.index.Timer(a.Target); !ok {
+			return noSuch("timer", a)
 		}
 	}
 	return nil
@@ -257,13 +271,6 @@ func checkPred(p *cond.Pred, k cond.Kind, branching bool) error {
 		return errors.New("a path starts at target or branch")
 	case p.Root == cond.Branch && !branching:
 		return errors.New("branch tests something that has no branch keys")
-	case len(p.Path) > 0 && k != cond.JSON:
-		return fmt.Errorf("a path leads into a payload of kind %v, want json", k)
-	case len(p.Path) == 0 && !slices.Contains(op.Kinds, k):
-		return fmt.Errorf("operator %s cannot test a payload of kind %v", p.Op, k)
 	}
-	if err := op.CheckLiteral(p.Lit); err != nil {
-		return fmt.Errorf("operator %s: %w", p.Op, err)
-	}
-	return nil
+	return op.Check(k, len(p.Path) > 0, p.Lit)
 }

@@ -28,7 +28,12 @@ const maxRead = 16<<20 + 1
 // loader finds and reads unit files. It goes on after an error, so that one
 // unreadable file does not hide what is wrong with the others.
 type loader struct {
-	stdin io.Reader
+	stdin     io.Reader
+	stdinName string // of the file whose content is on standard input, if known
+
+	// visit, if set, gets every directory that has a part in what is read,
+	// before it is looked at.
+	visit func(dir string)
 
 	files  map[string]compiler.Input // by the path behind all links
 	unread []string                  // groups for compiler.Options
@@ -46,11 +51,14 @@ func (l *loader) inputs() []compiler.Input {
 
 func (l *loader) load(paths []string) {
 	l.files = map[string]compiler.Input{}
+	if slices.Contains(paths, compiler.Stdin) {
+		l.readStdin() // first: it stands for a file that another path may lead to
+	}
 	for _, p := range paths {
 		if p == compiler.Stdin {
-			l.readStdin()
 			continue
 		}
+		l.visiting(filepath.Dir(p))
 		info, err := os.Stat(p)
 		switch {
 		case err != nil:
@@ -65,6 +73,12 @@ func (l *loader) load(paths []string) {
 	slices.SortFunc(l.errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 }
 
+func (l *loader) visiting(dir string) {
+	if l.visit != nil {
+		l.visit(dir)
+	}
+}
+
 func groupOf(file string) string { return strings.TrimSuffix(file, extension) }
 
 // fail notes an error and the groups that are missing by it.
@@ -74,41 +88,55 @@ func (l *loader) fail(err error, group string) {
 }
 
 func (l *loader) readStdin() {
-	if _, done := l.files[compiler.Stdin]; done {
-		return
+	in, target := compiler.Input{Name: compiler.Stdin, Group: stdinGroup}, compiler.Stdin
+	var err error
+	if l.stdinName != "" {
+		in.Name, in.Group = filepath.ToSlash(filepath.Clean(l.stdinName)), groupOf(filepath.Base(l.stdinName))
+		if target, err = behind(l.stdinName); errors.Is(err, fs.ErrNotExist) {
+			target, err = filepath.Abs(l.stdinName) // it has not been saved yet
+		}
 	}
-	text, err := readAll(l.stdin)
+	if err == nil {
+		in.Text, err = readAll(l.stdin, maxRead)
+	}
 	if err != nil {
-		l.fail(fmt.Errorf("read standard input: %w", err), stdinGroup)
+		l.fail(fmt.Errorf("read standard input: %w", err), in.Group)
 		return
 	}
-	l.files[compiler.Stdin] = compiler.Input{Name: compiler.Stdin, Group: stdinGroup, Text: text}
+	l.files[target] = in
 }
 
 // read reads a unit file. One that is reached by several paths is compiled once:
 // in the longest group, which is that of the outermost directory that was named.
 func (l *loader) read(name, group string) {
-	behind, err := filepath.EvalSymlinks(name)
-	if err == nil {
-		behind, err = filepath.Abs(behind)
-	}
+	target, err := behind(name)
 	if err != nil {
 		l.fail(err, group)
 		return
 	}
 	in := compiler.Input{Name: filepath.ToSlash(name), Group: group}
-	if other, done := l.files[behind]; done {
+	if other, done := l.files[target]; done {
 		in.Text = other.Text
 		if order(in, other) < 0 {
-			l.files[behind] = in
+			l.files[target] = in
 		}
 		return
 	}
+	l.visiting(filepath.Dir(target))
 	if in.Text, err = readFile(name); err != nil {
 		l.fail(err, group)
 		return
 	}
-	l.files[behind] = in
+	l.files[target] = in
+}
+
+// behind returns the absolute path behind all links of name.
+func behind(name string) (string, error) {
+	target, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(target)
 }
 
 func readFile(name string) ([]byte, error) {
@@ -116,7 +144,7 @@ func readFile(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := readAll(f)
+	text, err := readAll(f, maxRead)
 	return text, errors.Join(err, f.Close())
 }
 
@@ -126,7 +154,7 @@ func order(a, b compiler.Input) int {
 	return cmp.Or(cmp.Compare(len(b.Group), len(a.Group)), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Name, b.Name))
 }
 
-func readAll(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxRead)) }
+func readAll(r io.Reader, most int64) ([]byte, error) { return io.ReadAll(io.LimitReader(r, most)) }
 
 // walk reads the unit files below one units root.
 type walk struct {
@@ -139,15 +167,16 @@ type walk struct {
 // in a slash. Hidden files and directories are left out: they belong to editors
 // and version control.
 func (w *walk) dir(name, prefix string) {
-	behind, err := filepath.EvalSymlinks(name)
+	target, err := behind(name)
 	if err != nil {
 		w.fail(err, cmp.Or(prefix, "/"))
 		return
 	}
-	if w.seen[behind] {
+	if w.seen[target] {
 		return // a link back to it, or a second one
 	}
-	w.seen[behind] = true
+	w.seen[target] = true
+	w.visiting(target)
 	entries, err := os.ReadDir(name) // sorted by name
 	if err != nil {
 		w.fail(err, cmp.Or(prefix, "/"))

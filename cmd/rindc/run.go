@@ -9,8 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rind-sockets/rind/compiler"
-	"github.com/rind-sockets/rind/compiler/diag"
-	"github.com/rind-sockets/rind/compiler/diag/render"
 )
 
 // Exit statuses (SPEC §2 rule 4).
@@ -48,12 +46,16 @@ func failed(err error) error { return &statusError{statusFailed, err} }
 
 // run runs the program and returns its exit status.
 func run(args []string, e env) int {
-	root := command(e)
+	root := newRoot(e)
 	root.SetArgs(args)
 	root.SetIn(e.stdin)
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
-	err := root.Execute()
+	return e.status(root.Execute())
+}
+
+// status says what is wrong and returns the exit status for it.
+func (e env) status(err error) int {
 	if err == nil {
 		return statusOK
 	}
@@ -78,7 +80,7 @@ that was named, without .toml; that of a named file is its name.
 The exit status is 0 when there are no errors, 1 when unit files have errors, 2
 when the command line is wrong, and 3 when something cannot be read or written.`
 
-func command(e env) *cobra.Command {
+func newRoot(e env) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "rindc",
 		Short:         "compile unit files to a plan",
@@ -86,36 +88,85 @@ func command(e env) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return errors.New("a command is missing: build, check or version")
-		},
 	}
-	var out string
-	build := &cobra.Command{
-		Use:   "build PATH... [-o plan.json]",
-		Short: "compile unit files and write the plan",
-		Long:  "Compiles unit files and writes the plan, but only when there is no error.",
-		Args:  cobra.MinimumNArgs(1),
-		RunE:  func(_ *cobra.Command, paths []string) error { return e.build(paths, out) },
+	root.RunE = func(*cobra.Command, []string) error {
+		return errors.New("a command is missing: " + commandNames(root))
 	}
-	build.Flags().StringVarP(&out, "output", "o", compiler.Stdin, "file to write, or - for standard output")
-	root.AddCommand(build,
-		&cobra.Command{
-			Use:   "check PATH...",
-			Short: "check unit files without writing a plan",
-			Args:  cobra.MinimumNArgs(1),
-			RunE:  func(_ *cobra.Command, paths []string) error { return e.check(paths) },
-		},
-		&cobra.Command{
-			Use:   "version",
-			Short: "print the version",
-			Args:  cobra.NoArgs,
-			RunE: func(*cobra.Command, []string) error {
-				return e.print("rindc %s\n", version)
-			},
-		},
+	root.AddCommand(
+		e.buildCommand(),
+		e.checkCommand(),
+		e.explainCommand(),
+		e.diffCommand(),
+		e.fmtCommand(),
+		e.graphCommand(),
+		e.manCommand(),
+		e.schemaCommand(),
+		e.versionCommand(),
 	)
 	return root
+}
+
+// commandNames lists the commands: "build, check or version".
+func commandNames(root *cobra.Command) string {
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+func (e env) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "print the version",
+		Args:  cobra.NoArgs,
+		RunE:  func(*cobra.Command, []string) error { return e.print("rindc %s\n", version) },
+	}
+}
+
+func (e env) buildCommand() *cobra.Command {
+	var o reporting
+	var out string
+	c := &cobra.Command{
+		Use:   "build PATH... [-o plan.json]",
+		Short: "compile unit files and write the plan",
+		Long: `Compiles unit files and writes the plan, but only when there is no error.
+
+What is wrong is written to standard error in every format, since standard output
+is for the plan.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, paths []string) error { return e.build(paths, out, o) },
+	}
+	c.Flags().StringVarP(&out, "output", "o", compiler.Stdin, "`FILE` to write, or - for standard output")
+	o.register(c)
+	return c
+}
+
+func (e env) build(paths []string, out string, o reporting) error {
+	if err := o.parse(paths); err != nil {
+		return err
+	}
+	c := e.newCompilation(paths, o)
+	if err := e.report(e.stderr, c.found, c, o); err != nil {
+		return err
+	}
+	if err := c.err(c.found); err != nil {
+		return err
+	}
+	data, err := c.Plan.Encode()
+	if err != nil {
+		return failed(err)
+	}
+	if out == compiler.Stdin {
+		return e.print("%s", data)
+	}
+	if err := writeFile(out, data); err != nil {
+		return failed(err)
+	}
+	return nil
 }
 
 // complain writes to standard error.
@@ -130,53 +181,9 @@ func (e env) print(format string, args ...any) error {
 	return nil
 }
 
-func (e env) build(paths []string, out string) error {
-	res, _, err := e.compile(paths)
-	if err != nil {
-		return err
-	}
-	data, err := res.Plan.Encode()
-	if err != nil {
-		return failed(err)
-	}
-	if out == compiler.Stdin {
-		return e.print("%s", data)
-	}
-	if err := writeFile(out, data); err != nil {
-		return failed(err)
-	}
-	return nil
-}
-
-func (e env) check(paths []string) error {
-	res, files, err := e.compile(paths)
-	if err != nil {
-		return err
-	}
-	return e.print("ok: %s in %s\n", count(res.Units, "unit"), count(files, "file"))
-}
-
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// compile reads and compiles the unit files and shows what is wrong with them.
-// Without an error there is a plan.
-func (e env) compile(paths []string) (res compiler.Result, files int, err error) {
-	l := loader{stdin: e.stdin}
-	l.load(paths)
-	res = compiler.Compile(l.inputs(), compiler.Options{Compiler: "rindc " + version, Unread: l.unread})
-	if err := render.Text(e.stderr, diag.Sorted(res.Diags.All(), res.Locate), res.Locate, render.TextOptions{Color: e.color}); err != nil {
-		return res, 0, failed(fmt.Errorf("write diagnostics: %w", err))
-	}
-	switch {
-	case len(l.errs) > 0: // it says more than the errors that follow from it
-		return res, 0, failed(errors.Join(l.errs...))
-	case res.Plan == nil:
-		return res, 0, &statusError{status: statusInvalid}
-	}
-	return res, len(l.files), nil
 }

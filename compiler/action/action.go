@@ -15,35 +15,6 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-// Codes of this package.
-const (
-	NoAction       diag.Code = "K1201"
-	SeveralActions diag.Code = "K1202"
-	WrongKey       diag.Code = "K1203"
-	EmptyCommand   diag.Code = "K1204"
-	InvalidCommand diag.Code = "K1205"
-	Unsupported    diag.Code = "K1206"
-
-	WrongPayload    diag.Code = "T3201"
-	NoPayload       diag.Code = "T3202"
-	IncompleteState diag.Code = "T3203"
-	Reference       diag.Code = "T3204"
-)
-
-// Codes lists the codes of this package.
-var Codes = []diag.Info{
-	{Code: NoAction, Title: "a trigger without an action"},
-	{Code: SeveralActions, Title: "a trigger with several actions"},
-	{Code: WrongKey, Title: "a key that does not go with the action"},
-	{Code: EmptyCommand, Title: "an action without a command"},
-	{Code: InvalidCommand, Title: "a command that cannot be run"},
-	{Code: Unsupported, Title: "an action that this version does not support yet"},
-	{Code: WrongPayload, Title: "a payload of another type than its target"},
-	{Code: NoPayload, Title: "a missing payload"},
-	{Code: IncompleteState, Title: "a json state without its branch keys"},
-	{Code: Reference, Title: "a payload reference, which this version does not support yet"},
-}
-
 // Action is one action: the key that names it, and what it means.
 type Action struct {
 	Key  string   // the key that names it
@@ -52,11 +23,8 @@ type Action struct {
 
 	// Example is a trigger object that uses it. Its references are to the
 	// definitions of the examples: state "mode" (string), state "link" (json),
-	// signal "note" (string), service "web", socket "http".
+	// signal "note" (string), service "web", timer "idle", socket "http".
 	Example string
-
-	// Planned marks an action of the language that this version does not run.
-	Planned bool
 
 	value func(unit.Trigger) unit.String // of Key
 	lower func(context, unit.Trigger) (plan.Action, bool)
@@ -77,8 +45,18 @@ var extras = []struct {
 	{"branch", func(t unit.Trigger) source.Place { return t.Branch.At }},
 }
 
+// Where says what a list of triggers may read.
+type Where struct {
+	Access bool // it runs on an access
+	Owned  bool // of a socket that has an owner
+}
+
 // context is where a trigger stands, and what its mistakes are reported to.
-type context struct{ typing.Typer }
+type context struct {
+	typing.Typer
+
+	where Where
+}
 
 func (c context) fail(code diag.Code, d diag.Diagnostic) {
 	d.Code, d.Severity = code, diag.Error
@@ -93,11 +71,14 @@ func (c context) reportKnown(d *diag.Diagnostic) {
 }
 
 // Lower returns the actions of a trigger list that are sound, and reports the
-// mistakes of the others through t.
-func Lower(t typing.Typer, list unit.Triggers) []plan.Action {
+// mistakes of the others through t. The list does not run on an access.
+func Lower(t typing.Typer, list unit.Triggers) []plan.Action { return LowerIn(t, list, Where{}) }
+
+// LowerIn is [Lower] for a list that stands somewhere special.
+func LowerIn(t typing.Typer, list unit.Triggers, where Where) []plan.Action {
 	var out []plan.Action
 	for _, item := range list.Items {
-		if a, ok := (context{t}).lower(item); ok {
+		if a, ok := (context{t, where}).lower(item); ok {
 			out = append(out, a)
 		}
 	}

@@ -17,7 +17,8 @@ var signal = Action{
 		if s == nil {
 			return plan.Action{}, false
 		}
-		v, ok := c.payload(t, target{what: "signal", name: s.Name, kind: s.Payload, check: s.CheckPayload, ref: t.Signal})
-		return plan.Action{Do: plan.OpEmit, Target: s.Name, Payload: &v}, ok
+		a := plan.Action{Do: plan.OpEmit, Target: s.Name}
+		ok := c.payload(&a, t, target{what: "signal", name: s.Name, kind: s.Payload, check: s.CheckPayload, ref: t.Signal})
+		return a, ok
 	},
 }

@@ -36,8 +36,11 @@ func (c context) setState(s *resolve.State, t unit.Trigger) (plan.Action, bool) 
 			Help:    "add `remove = true` to remove the branches that match, or put the branch keys into the payload",
 		})
 	}
-	v, ok := c.payload(t, target{what: "state", name: s.Name, kind: s.Payload, check: s.CheckPayload, ref: t.State})
-	return plan.Action{Do: plan.OpSetState, Target: s.Name, Payload: &v}, ok && sound
+	a := plan.Action{Do: plan.OpSetState, Target: s.Name}
+	ok := c.payload(&a, t, target{
+		what: "state", name: s.Name, kind: s.Payload, check: s.CheckPayload, keys: s.BranchKeys(), ref: t.State,
+	})
+	return a, ok && sound
 }
 
 func (c context) removeState(s *resolve.State, t unit.Trigger) (plan.Action, bool) {

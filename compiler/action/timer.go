@@ -1,7 +1,6 @@
 package action
 
 import (
-	"github.com/rind-sockets/rind/compiler/diag"
 	"github.com/rind-sockets/rind/compiler/unit"
 	"github.com/rind-sockets/rind/plan"
 )
@@ -10,15 +9,18 @@ var timer = Action{
 	Key:     "timer",
 	Also:    []string{"stop"},
 	Doc:     "starts a timer, or stops it with stop = true",
-	Example: `{ timer = "nightly" }`,
-	Planned: true,
+	Example: `{ timer = "idle" }`,
 	value:   func(t unit.Trigger) unit.String { return t.Timer },
 	lower: func(c context, t unit.Trigger) (plan.Action, bool) {
-		c.fail(Unsupported, diag.Diagnostic{
-			Message: "the action `timer` is not supported by this version of rindc",
-			At:      t.Timer.At.OfKey(),
-			Help:    "remove the trigger: timers come with a later version",
-		})
-		return plan.Action{}, false
+		s, bad := c.Scope.Timer(t.Timer)
+		c.reportKnown(bad)
+		if s == nil {
+			return plan.Action{}, false
+		}
+		do := plan.OpStartTimer
+		if t.Stop.Value {
+			do = plan.OpStopTimer
+		}
+		return plan.Action{Do: do, Target: s.Name}, true
 	},
 }

@@ -20,6 +20,13 @@ type = "uds"
 listen = "@admin"
 permissions = ["login"]
 `,
+	Right: `
+[[socket]]
+name = "admin"
+type = "uds"
+listen = "/run/admin.sock"
+permissions = ["login"]
+`,
 	Run: func(p *Pass) {
 		for _, s := range p.Sockets {
 			if s.Endpoint.Kind != grammar.Abstract || len(s.Permissions) == 0 || s.open() {

@@ -18,6 +18,12 @@ name = "mode"
 payload = "string"
 branch = ["id"]
 `,
+	Right: `
+[[state]]
+name = "mode"
+payload = "json"
+branch = ["id"]
+`,
 	Run: func(p *Pass) {
 		for _, s := range p.Table.States {
 			if s.Builtin || !s.Unit.Branch.Set() || s.Payload == 0 {

@@ -15,9 +15,18 @@ type Rule struct {
 	Title    string // without the particulars
 	Text     string // why it is wrong and what to do, for people
 	Example  string // a unit file in which this is the only mistake
+	Right    string // the same without it: nothing is reported
+	Strict   bool   // only with [Options.Strict]
 
 	// Run reports every violation of the rule in p.
 	Run func(p *Pass)
+}
+
+// Options decide which rules there are.
+type Options struct {
+	// Strict also runs the rules that are not wrong everywhere, and reports as
+	// warnings what are notes otherwise.
+	Strict bool
 }
 
 // Rules lists every rule, in the order in which they run.
@@ -43,6 +52,33 @@ var Rules = []Rule{
 	invalidEnvironment,
 	relativeWorkingDir,
 	branchKeys,
+	ownedBranching,
+	branchingSource,
+	userSource,
+	derivedPayload,
+	autoPayload,
+	absentStates,
+	signalBranch,
+	runVariable,
+	neverTrue,
+	neverUp,
+	triggerCycle,
+	afterCycle,
+	contraryStates,
+	ownerNeverInherits,
+	privilegedPort,
+	worldWritable,
+	nobodyHolds,
+	neverSet,
+	neverEmitted,
+	neverPasses,
+	neverStarts,
+	unusedState,
+	unusedSignal,
+	unusedTimer,
+	unusedVariable,
+	unusedPermission,
+	notAnalysed, // what the others were not sure of
 }
 
 // Pass is one run of one rule. Report fills in the code and the severity of the
@@ -50,22 +86,29 @@ var Rules = []Rule{
 type Pass struct {
 	*Program
 
-	rule *Rule
-	ds   *diag.List
+	rule   *Rule
+	strict bool
+	ds     *diag.List
 }
 
 // Report adds a violation of the rule.
 func (p *Pass) Report(d diag.Diagnostic) {
 	d.Code, d.Severity = p.rule.Code, p.rule.Severity
+	if p.strict && d.Severity == diag.Note {
+		d.Severity = diag.Warning
+	}
 	p.ds.Add(d)
 }
 
 // Check types the units of a table, applies every rule to them, and reports what
 // it finds to ds. If ds has no errors then, the Program is ready to be lowered.
-func Check(table *resolve.Table, transports []*manifest.Manifest, ds *diag.List) *Program {
+func Check(table *resolve.Table, transports []*manifest.Manifest, opts Options, ds *diag.List) *Program {
 	p := bind(table, transports, ds)
 	for i := range Rules {
-		Rules[i].Run(&Pass{Program: p, rule: &Rules[i], ds: ds})
+		if Rules[i].Strict && !opts.Strict {
+			continue
+		}
+		Rules[i].Run(&Pass{Program: p, rule: &Rules[i], strict: opts.Strict, ds: ds})
 	}
 	return p
 }

@@ -19,6 +19,13 @@ type = "uds"
 listen = "/run/admin.sock"
 permissions = []
 `,
+	Right: `
+[[socket]]
+name = "admin"
+type = "uds"
+listen = "/run/admin.sock"
+permissions = ["any"]
+`,
 	Run: func(p *Pass) {
 		for _, s := range p.Sockets {
 			list := s.Unit.Permissions

@@ -22,6 +22,12 @@ name = "web"
 run.exec = "/usr/bin/web"
 user = "www data"
 `,
+	Right: `
+[[service]]
+name = "web"
+run.exec = "/usr/bin/web"
+user = "www-data"
+`,
 	Run: func(p *Pass) {
 		check := func(what string, account unit.String) {
 			if !account.Set() || validAccount(account.Value) {

@@ -19,6 +19,12 @@ name = "http"
 type = "tcp"
 listen = "127.0.0.1:80801"
 `,
+	Right: `
+[[socket]]
+name = "http"
+type = "tcp"
+listen = "127.0.0.1:8081"
+`,
 	Run: func(p *Pass) {
 		for _, s := range p.Sockets {
 			if e := s.endpointError; e != nil {

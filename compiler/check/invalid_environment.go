@@ -23,6 +23,12 @@ name = "web"
 run.exec = "/usr/bin/web"
 run.env = { "A=B" = "c" }
 `,
+	Right: `
+[[service]]
+name = "web"
+run.exec = "/usr/bin/web"
+run.env = { A = "B=c" }
+`,
 	Run: func(p *Pass) {
 		for _, s := range p.Services {
 			for _, r := range s.Unit.Run {

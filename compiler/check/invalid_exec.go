@@ -18,6 +18,11 @@ service starts. A service has no directory of its own that another path could be
 name = "web"
 run.exec = "bin/web"
 `,
+	Right: `
+[[service]]
+name = "web"
+run.exec = "/usr/bin/web"
+`,
 	Run: func(p *Pass) {
 		for _, s := range p.Services {
 			for _, r := range s.Unit.Run {

@@ -20,6 +20,13 @@ type = "tcp"
 listen = "127.0.0.1:8081"
 fd-name = "web:http"
 `,
+	Right: `
+[[socket]]
+name = "http"
+type = "tcp"
+listen = "127.0.0.1:8081"
+fd-name = "web-http"
+`,
 	Run: func(p *Pass) {
 		for _, s := range p.Sockets {
 			if !s.Unit.FDName.Set() {

@@ -19,6 +19,13 @@ type = "tcp"
 listen = "127.0.0.1:8081"
 options = { backlog = "many" }
 `,
+	Right: `
+[[socket]]
+name = "http"
+type = "tcp"
+listen = "127.0.0.1:8081"
+options = { backlog = 512 }
+`,
 	Run: func(p *Pass) {
 		for _, s := range p.Sockets {
 			for _, e := range s.optionErrors {

@@ -22,6 +22,13 @@ type = "tcp"
 listen = "0.0.0.0:8081"
 permissions = ["login"]
 `,
+	Right: `
+[[socket]]
+name = "http"
+type = "tcp"
+listen = "127.0.0.1:8081"
+permissions = ["login"]
+`,
 	Run: func(p *Pass) {
 		for _, s := range p.Sockets {
 			why := s.anonymous()

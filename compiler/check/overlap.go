@@ -9,10 +9,11 @@ import (
 
 // conflict is a pair of sockets that the kernel does not bind together, in the
 // order of definition.
-type conflict struct{ first, second *Socket }
-
-// certain reports whether both sockets are open from the start of the plan.
-func (c conflict) certain() bool { return c.first.alwaysOpen() && c.second.alwaysOpen() }
+type conflict struct {
+	first, second *Socket
+	how           coexistence
+	when          string // both are open; "" if that needs no words
+}
 
 // real reports whether the kernel refuses the second one. Two definitions of one
 // name are one socket by mistake, which is reported as that.
@@ -23,10 +24,10 @@ func (c conflict) real() bool {
 
 // findConflicts returns one conflict of every socket that has any with an
 // earlier one: a certain one if there is one. More would say the same again.
-func findConflicts(sockets []*Socket) []conflict {
+func (p *Program) findConflicts() []conflict {
 	var out []conflict
 	all := map[string]*rivals{}
-	for _, s := range sockets {
+	for _, s := range p.Sockets {
 		key, ok := s.contested()
 		if !ok {
 			continue
@@ -36,7 +37,7 @@ func findConflicts(sockets []*Socket) []conflict {
 			r = &rivals{narrow: map[part][]*Socket{}}
 			all[key] = r
 		}
-		if c, ok := r.conflict(s); ok {
+		if c := p.conflict(r, s); c.how != apart {
 			out = append(out, c)
 		}
 		r.add(s)
@@ -62,8 +63,12 @@ func (r *rivals) add(s *Socket) {
 	}
 }
 
-// conflict returns a conflict of s with one of the rivals.
-func (r *rivals) conflict(s *Socket) (conflict, bool) {
+// maxPairs is how many pairs of sockets on one port are looked at.
+const maxPairs = 2_000_000
+
+// conflict returns a conflict of s with one of the rivals: the first certain
+// one, else the first.
+func (p *Program) conflict(r *rivals, s *Socket) conflict {
 	candidates := [][]*Socket{r.every}
 	if at, ok := s.narrow(); ok {
 		candidates = [][]*Socket{r.narrow[at], r.wide}
@@ -71,19 +76,24 @@ func (r *rivals) conflict(s *Socket) (conflict, bool) {
 	var found conflict
 	for _, list := range candidates {
 		for _, first := range list {
-			c := conflict{first, s}
-			if !c.real() {
+			if p.flow.pairs++; p.flow.pairs > maxPairs {
+				p.exhausted(s.Unit.Listen.At)
+				return found
+			}
+			c := conflict{first: first, second: s}
+			if !c.real() || found.how != apart && !first.alwaysOpen() {
 				continue
 			}
-			if c.certain() || !s.alwaysOpen() {
-				return c, true
-			}
-			if found.first == nil {
-				found = c // unless there is a certain one
+			c.how, c.when = p.together(first, s)
+			switch {
+			case c.how == certain || c.how == possible && !s.alwaysOpen():
+				return c
+			case found.how == apart:
+				found = c
 			}
 		}
 	}
-	return found, found.first != nil
+	return found
 }
 
 // narrow returns the only address that s takes.

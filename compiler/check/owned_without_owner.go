@@ -19,6 +19,18 @@ type = "tcp"
 listen = "127.0.0.1:8081"
 lifecycle = "owned"
 `,
+	Right: `
+[[socket]]
+name = "http"
+type = "tcp"
+listen = "127.0.0.1:8081"
+lifecycle = "owned"
+owner = "web"
+
+[[service]]
+name = "web"
+run.exec = "/usr/bin/web"
+`,
 	Run: func(p *Pass) {
 		for _, s := range p.Sockets {
 			owned := s.Unit.Lifecycle.Value == string(plan.Owned)

@@ -17,6 +17,11 @@ var permissionID = Rule{
 name = "operators"
 id = 1000
 `,
+	Right: `
+[[permission]]
+name = "operators"
+id = 2000
+`,
 	Run: func(p *Pass) {
 		first := map[uint16]*Permission{}
 		builtin := map[uint16]plan.Name{}

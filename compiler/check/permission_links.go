@@ -2,9 +2,10 @@ package check
 
 import (
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/rind-sockets/rind/compiler/check/graph"
 	"github.com/rind-sockets/rind/compiler/diag"
 	"github.com/rind-sockets/rind/plan"
 )
@@ -25,71 +26,51 @@ name = "write"
 id = 2
 links = ["read"]
 `,
+	Right: `
+[[permission]]
+name = "read"
+id = 1
+links = ["write"]
+
+[[permission]]
+name = "write"
+id = 2
+`,
 	Run: func(p *Pass) {
-		c := circles{links: map[plan.Name][]plan.Name{}, state: map[plan.Name]visit{}}
-		units := map[plan.Name]*Permission{}
+		var g graph.Graph
+		node := map[plan.Name]int{}
 		for _, q := range p.Permissions {
-			units[q.Name] = q
-			for _, l := range q.Links {
-				c.links[q.Name] = append(c.links[q.Name], l.Name)
+			if n := g.Node(); node[q.Name] == 0 {
+				node[q.Name] = n + 1 // of two with one name, the first
 			}
 		}
-		for _, q := range p.Permissions {
-			c.visit(q.Name)
+		for n, q := range p.Permissions {
+			for _, l := range q.Links {
+				if to := node[l.Name]; to > 0 {
+					g.Edge(n, to-1)
+				}
+			}
 		}
-		for _, circle := range c.found {
+		for _, found := range g.Circles(nil) {
+			circle := g.Path(found[0], found[0], nil)
 			d := diag.Diagnostic{
-				Message: "permissions link in a circle: " + describe(circle),
-				At:      units[circle[0]].Unit.Links.At,
+				Message: "permissions link in a circle: " + p.describe(circle),
+				At:      p.Permissions[circle[0]].Unit.Links.At,
 				Help:    "remove one of the links",
 			}
-			for _, n := range circle[1:] {
-				d.Labels = append(d.Labels, diag.Label{At: units[n].Unit.Links.At, Message: fmt.Sprintf("the links of %q", n)})
+			for _, n := range circle[1 : len(circle)-1] {
+				q := p.Permissions[n]
+				d.Labels = append(d.Labels, diag.Label{At: q.Unit.Links.At, Message: fmt.Sprintf("the links of %q", q.Name)})
 			}
 			p.Report(d)
 		}
 	},
 }
 
-func describe(circle []plan.Name) string {
-	var b strings.Builder
-	for _, n := range circle {
-		fmt.Fprintf(&b, "%q, ", n)
+func (p *Pass) describe(circle []int) string {
+	names := make([]string, len(circle))
+	for i, n := range circle {
+		names[i] = strconv.Quote(string(p.Permissions[n].Name))
 	}
-	fmt.Fprintf(&b, "%q", circle[0])
-	return b.String()
-}
-
-type visit uint8
-
-const (
-	_ visit = iota
-	open
-	done
-)
-
-// circles finds circles in a graph by depth-first search; every one is reported
-// once, starting at the node that was visited first.
-type circles struct {
-	links map[plan.Name][]plan.Name
-	state map[plan.Name]visit
-	path  []plan.Name
-	found [][]plan.Name
-}
-
-func (c *circles) visit(n plan.Name) {
-	switch c.state[n] {
-	case done:
-		return
-	case open:
-		c.found = append(c.found, slices.Clone(c.path[slices.Index(c.path, n):]))
-		return
-	}
-	c.state[n] = open
-	c.path = append(c.path, n)
-	for _, next := range c.links[n] {
-		c.visit(next)
-	}
-	c.path = c.path[:len(c.path)-1]
-	c.state[n] = done
+	return strings.Join(names, ", ")
 }

@@ -19,8 +19,12 @@ type Program struct {
 	Transports  []*manifest.Manifest
 	Sockets     []*Socket
 	Services    []*Service
+	States      []*State  // those that unit files define
+	Signals     []*Signal // those that unit files define
+	Timers      []*Timer
 	Permissions []*Permission // those that unit files define
 
+	flow      analysis
 	conflicts []conflict
 }
 
@@ -56,6 +60,8 @@ type Service struct {
 
 	StartOn, StopOn *cond.Expr
 	OnStart, OnStop []plan.Action
+
+	instances
 }
 
 // Permission is a permission whose links are understood.
@@ -82,8 +88,11 @@ func bind(table *resolve.Table, transports []*manifest.Manifest, ds *diag.List) 
 			StopOn:  t.Conditions(d.Unit.StopOn, typing.Any),
 			OnStart: action.Lower(t, d.Unit.OnStart),
 			OnStop:  action.Lower(t, d.Unit.OnStop),
+
+			instances: p.bindInstances(d, ds),
 		})
 	}
+	p.bindFlow(ds)
 	for _, d := range table.Permissions {
 		if d.Builtin {
 			continue
@@ -92,7 +101,8 @@ func bind(table *resolve.Table, transports []*manifest.Manifest, ds *diag.List) 
 		q.Links, q.refErrors = permissions(table.In(d.Group), d.Unit.Links)
 		p.Permissions = append(p.Permissions, q)
 	}
-	p.conflicts = findConflicts(p.Sockets)
+	p.analyse()
+	p.conflicts = p.findConflicts()
 	return p
 }
 
@@ -103,7 +113,7 @@ func (p *Program) bindSocket(d *resolve.Socket, ds *diag.List) *Socket {
 		Socket:  d,
 		StartOn: t.StartOn(d.Unit.StartOn, typing.Any),
 		StopOn:  t.Conditions(d.Unit.StopOn, typing.Any),
-		Trigger: action.Lower(t, d.Unit.Trigger),
+		Trigger: action.LowerIn(t, d.Unit.Trigger, action.Where{Access: true, Owned: d.Unit.Owner.Set()}),
 		OnStart: action.Lower(t, d.Unit.OnStart),
 		OnStop:  action.Lower(t, d.Unit.OnStop),
 	}

@@ -19,6 +19,12 @@ name = "web"
 run.exec = "/usr/bin/web"
 working-dir = "www"
 `,
+	Right: `
+[[service]]
+name = "web"
+run.exec = "/usr/bin/web"
+working-dir = "/srv/www"
+`,
 	Run: func(p *Pass) {
 		for _, s := range p.Services {
 			dir := s.Unit.WorkingDir

@@ -20,9 +20,14 @@ import (
 // reported.
 func checked(t *testing.T, text string) (*check.Program, []diag.Diagnostic) {
 	t.Helper()
+	return checkedWith(t, check.Options{}, text)
+}
+
+func checkedWith(t *testing.T, opts check.Options, text string) (*check.Program, []diag.Diagnostic) {
+	t.Helper()
 	f, ds := decode.File(&source.File{Name: "u.toml", Text: []byte(text)}, "u")
 	table := resolve.New([]*unit.File{f}, nil, ds)
-	return check.Check(table, plugins.Builtin(), ds), ds.All()
+	return check.Check(table, plugins.Builtin(), opts, ds), ds.All()
 }
 
 // show returns a diagnostic as "line:col CODE message".
@@ -32,8 +37,9 @@ func show(d diag.Diagnostic) string {
 	return fmt.Sprintf("%d:%d %s %s", line, col, d.Code, d.Message)
 }
 
-// TestRules proves that the example of every rule breaks that rule and no other.
-func TestRules(t *testing.T) {
+// TestS163Rules proves that the example of every rule breaks that rule and no other,
+// and that nothing is wrong with the right one.
+func TestS163Rules(t *testing.T) {
 	seen := map[diag.Code]bool{}
 	for _, r := range check.Rules {
 		t.Run(string(r.Code), func(t *testing.T) {
@@ -41,12 +47,16 @@ func TestRules(t *testing.T) {
 				t.Errorf("code %s belongs to two rules", r.Code)
 			}
 			seen[r.Code] = true
-			if r.Title == "" || r.Text == "" || r.Severity != diag.Error && r.Severity != diag.Warning {
+			if r.Title == "" || r.Text == "" || r.Severity < diag.Error || r.Severity > diag.Note {
 				t.Errorf("rule %s has title %q, text %q and severity %v", r.Code, r.Title, r.Text, r.Severity)
 			}
-			_, ds := checked(t, r.Example)
+			_, ds := checkedWith(t, check.Options{Strict: r.Strict}, r.Example)
 			if len(ds) != 1 || ds[0].Code != r.Code || ds[0].Severity != r.Severity || ds[0].Help == "" || ds[0].At.IsZero() {
 				t.Errorf("the example reports %+v, want exactly one %v %s with a place and help", ds, r.Severity, r.Code)
+			}
+			_, ds = checkedWith(t, check.Options{Strict: r.Strict}, r.Right)
+			if r.Right == "" || len(ds) > 0 {
+				t.Errorf("the right example %q reports %+v", r.Right, ds)
 			}
 		})
 	}
@@ -171,7 +181,7 @@ func TestReports(t *testing.T) {
 		{"S12 owner of another kind", http + "owner = \"http\"\n", []string{`5:9 N2201 no service is named "http"`}, `"http" is a socket: name a service here`},
 		{"a malformed owner", http + "owner = \"a b\"\n", []string{"5:11 N2201 "}, ""},
 		{"S18 permission", http + "managed-by = [\"system-service\"]\n", []string{`5:15 N2202 no permission is named "system-service"`}, `did you mean "system-services"?`},
-		{"S19 names and ids", http + "managed-by = [\"system-services\", 1001, 5]\n[[permission]]\nname = \"ops\"\nid = 5\n", nil, ""},
+		{"S19 names and ids", http + "managed-by = [\"system-services\", 1001, 5]\n[[permission]]\nname = \"ops\"\nid = 5\nusers = [\"root\"]\n", nil, ""},
 		{"S19 an unknown id", http + "managed-by = [6]\n", []string{`5:15 N2202 no permission has the id 6`}, "1000 (rind@system-services)"},
 		{"S18 links", "[[permission]]\nname = \"a\"\nid = 1\nlinks = [\"b\"]\n", []string{`4:10 N2202 no permission is named "b"`}, ""},
 		{"an id twice", "[[permission]]\nname = \"a\"\nid = 1\n[[permission]]\nname = \"b\"\nid = 1\n", []string{`6:6 P6103 permission "u@b" has the id 1 of "u@a"`}, ""},

@@ -33,6 +33,25 @@ fd-name = "main"
 name = "web"
 run.exec = "/usr/bin/web"
 `,
+	Right: `
+[[socket]]
+name = "http"
+type = "tcp"
+listen = "127.0.0.1:8081"
+owner = "web"
+fd-name = "main"
+
+[[socket]]
+name = "admin"
+type = "tcp"
+listen = "127.0.0.1:8082"
+owner = "web"
+fd-name = "admin"
+
+[[service]]
+name = "web"
+run.exec = "/usr/bin/web"
+`,
 	Run: func(p *Pass) {
 		type key struct {
 			owner plan.Name

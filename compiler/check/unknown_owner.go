@@ -16,6 +16,17 @@ type = "tcp"
 listen = "127.0.0.1:8081"
 owner = "web"
 `,
+	Right: `
+[[socket]]
+name = "http"
+type = "tcp"
+listen = "127.0.0.1:8081"
+owner = "web"
+
+[[service]]
+name = "web"
+run.exec = "/usr/bin/web"
+`,
 	Run: func(p *Pass) {
 		for _, s := range p.Sockets {
 			if s.ownerError != nil {

@@ -17,16 +17,38 @@ type = "uds"
 listen = "admin.sock"
 permissions = ["operators"]
 `,
+	Right: `
+[[socket]]
+name = "admin"
+type = "uds"
+listen = "admin.sock"
+permissions = ["operators"]
+
+[[permission]]
+name = "operators"
+id = 2000
+groups = ["adm"]
+`,
 	Run: func(p *Pass) {
-		for _, s := range p.Sockets {
-			for _, d := range s.refErrors {
+		report := func(errs []diag.Diagnostic) {
+			for _, d := range errs {
 				p.Report(d)
 			}
 		}
+		for _, s := range p.Sockets {
+			report(s.refErrors)
+		}
+		for _, s := range p.Services {
+			report(s.refErrors)
+		}
+		for _, s := range p.States {
+			report(s.refErrors)
+		}
+		for _, s := range p.Signals {
+			report(s.refErrors)
+		}
 		for _, q := range p.Permissions {
-			for _, d := range q.refErrors {
-				p.Report(d)
-			}
+			report(q.refErrors)
 		}
 	},
 }

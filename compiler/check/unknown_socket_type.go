@@ -19,6 +19,12 @@ name = "http"
 type = "TCP"
 listen = "127.0.0.1:8081"
 `,
+	Right: `
+[[socket]]
+name = "http"
+type = "tcp"
+listen = "127.0.0.1:8081"
+`,
 	Run: func(p *Pass) {
 		types := p.Types()
 		for _, s := range p.Sockets {
@@ -31,13 +37,16 @@ listen = "127.0.0.1:8081"
 			if !ok {
 				near, ok = diag.Nearest(written.Value, types)
 			}
+			var fix *diag.Fix
 			if ok {
 				help = fmt.Sprintf("did you mean %q? %s", near, help)
+				fix = &diag.Fix{Old: written.Value, New: near}
 			}
 			p.Report(diag.Diagnostic{
 				Message: fmt.Sprintf("socket %q has unknown type %q", s.Name, written.Value),
 				At:      written.At,
 				Help:    help,
+				Fix:     fix,
 			})
 		}
 	},

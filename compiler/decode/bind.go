@@ -34,11 +34,15 @@ func (b *binder) table(t *unit.Table, item any, values map[string]any, at source
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		f, ok := t.Field(key)
 		switch {
+		case !ok && slices.Contains(t.Foreign, key):
+			b.report(diag.ForeignKey, at.At(key).OfKey(), "remove it, or move it to a file that only the full Rind init reads",
+				"`%s` is a key that only the full Rind init has", key)
 		case !ok:
-			meant[b.unknownKey(t, key, at.At(key).OfKey())] = true
-		case f.Planned:
-			b.report(diag.UnsupportedKey, at.At(key).OfKey(), "remove it",
-				"`%s` is not supported by this version of rindc", key)
+			other := b.unknownKey(t, key, at.At(key).OfKey())
+			if _, taken := values[other]; !taken && !meant[other] { // no table has a key twice
+				b.fix(key, other)
+			}
+			meant[other] = true
 		default:
 			b.field(f, item, values[key], at.At(key))
 		}
@@ -68,7 +72,7 @@ func (b *binder) unknownKey(t *unit.Table, key string, at source.Place) string {
 			"`%s` is what newer Rind versions call `%s`", key, f.Key)
 		return f.Key
 	}
-	help := fmt.Sprintf("the keys of a %s are %s", t.Name, t.Supported())
+	help := fmt.Sprintf("the keys of a %s are %s", t.Name, quoteAll(t.Keys()))
 	near, ok := diag.Nearest(key, t.Keys())
 	if ok {
 		help = fmt.Sprintf("did you mean `%s`?", near)
@@ -87,17 +91,23 @@ func (b *binder) field(f unit.Field, item, v any, at source.Place) {
 			*into = unit.Bool{Value: set, At: at}
 		}
 	case *unit.Int:
-		if set, ok := want[int64](b, f, v, at); ok {
-			*into = unit.Int{Value: set, At: at}
-		}
+		*into = b.int(f, v, at)
+	case *unit.Duration:
+		*into = b.duration(f, v, at)
 	case *unit.Any:
 		*into = unit.Any{Value: b.value(v, at), At: at}
 	case *unit.List:
-		*into = b.list(f, v, at)
+		if f.Type == unit.TypeWords {
+			*into = b.words(f, v, at)
+		} else {
+			*into = b.list(f, v, at)
+		}
 	case *unit.PermissionRefs:
 		*into = b.permissions(f, v, at)
 	case *unit.Conditions:
 		*into = b.conditions(f, v, at)
+	case **unit.Condition:
+		*into = b.not(v, at)
 	case *unit.Triggers:
 		*into = b.triggers(f, v, at)
 	case *unit.Test:
@@ -110,6 +120,12 @@ func (b *binder) field(f unit.Field, item, v any, at source.Place) {
 		*into = b.env(f, v, at)
 	case *[]unit.Option:
 		*into = b.options(f, v, at)
+	case *unit.Absences:
+		*into = b.absences(f, v, at)
+	case *unit.ResourceLimit:
+		*into = b.resource(f, v, at)
+	case inner:
+		b.inside(f, into, v, at)
 	default:
 		// TestTableIsBound binds every row of every table.
 		b.report(diag.DecoderFailure, at, "report this", "the binder does not know the type of `%s`", f.Key)
@@ -122,21 +138,32 @@ func (b *binder) string(f unit.Field, into *unit.String, v any, at source.Place)
 		return
 	}
 	*into = unit.String{Value: s, At: at}
+	b.word(f, s, at)
+}
+
+// word checks a string, or one in an array, with what the row says about them.
+func (b *binder) word(f unit.Field, s string, at source.Place) {
 	if f.NonEmpty && s == "" {
 		b.report(diag.EmptyValue, at, "write "+f.Doc, "`%s` must not be empty", f.Key)
 	}
 	if f.Values != nil && !slices.Contains(f.Values, s) {
-		help := "write one of " + quoteAll(f.Values)
-		if near, ok := diag.Nearest(s, f.Values); ok {
+		help := "write one of " + quoteSome(f.Values)
+		near, ok := nearestValue(s, f.Values)
+		if ok {
 			help = fmt.Sprintf("did you mean `%s`?", near)
 		}
-		b.report(diag.UnknownValue, at, help, "`%s` must be one of %s, got %q", f.Key, quoteAll(f.Values), clip(s))
+		b.report(diag.UnknownValue, at, help, "`%s` must be one of %s, got %q", f.Key, quoteSome(f.Values), clip(s))
+		b.fix(s, near)
 	}
 	if f.Check == nil {
 		return
 	}
 	if bad := f.Check(s); bad != nil {
-		b.report(diag.InvalidName, at.Within(bad.From, bad.To), bad.Help, "%s", bad.Message)
+		code := diag.InvalidValue
+		if f.Key == "name" {
+			code = diag.InvalidName
+		}
+		b.report(code, at.Within(bad.From, bad.To), bad.Help, "%s", bad.Message)
 	}
 }
 
@@ -145,6 +172,7 @@ func want[T any](b *binder, f unit.Field, v any, at source.Place) (T, bool) {
 	t, ok := v.(T)
 	if !ok {
 		b.wrongType(f.Key, f.Type.String(), v, at, example(f, v))
+		b.retype(f, v)
 	}
 	return t, ok
 }
@@ -167,7 +195,13 @@ func example(f unit.Field, v any) string {
 		return fmt.Sprintf("write `%s = true` or `%s = false`", f.Key, f.Key)
 	case unit.TypeInt:
 		return fmt.Sprintf("write a whole number: `%s = 1`", f.Key)
-	case unit.TypeList, unit.TypeConditions, unit.TypePermissions:
+	case unit.TypeDuration:
+		return fmt.Sprintf("write a number of seconds, or a string: `%s = \"1m30s\"`", f.Key)
+	case unit.TypeChoice:
+		return fmt.Sprintf("write one of %s, or `%s = { %s = … }`", quoteAll(f.Values), f.Key, f.Inner.Fields[0].Key)
+	case unit.TypeTable:
+		return fmt.Sprintf("write `%s = { %s = … }`", f.Key, f.Inner.Fields[0].Key)
+	case unit.TypeList, unit.TypeWords, unit.TypeConditions, unit.TypePermissions, unit.TypeAbsences:
 		if text, ok := v.(string); ok {
 			return fmt.Sprintf("write `%s = [%q]`", f.Key, clip(text))
 		}
@@ -205,6 +239,52 @@ func clip(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// fix attaches a fix to the last report, unless there is nothing to write.
+func (b *binder) fix(old, replacement string) {
+	if n := len(b.found.kept); n > 0 && b.found.more == 0 && replacement != "" {
+		b.found.kept[n-1].Fix = &diag.Fix{Old: old, New: replacement}
+	}
+}
+
+// retype attaches the fix that writes a value of the wrong type as one of the
+// right type, where no other value can be meant.
+func (b *binder) retype(f unit.Field, v any) {
+	switch v := v.(type) {
+	case string:
+		if f.Type == unit.TypeBool && (v == "true" || v == "false") {
+			b.fix(strconv.Quote(v), v)
+		}
+	case int64:
+		if f.Type == unit.TypeString {
+			b.fix(strconv.FormatInt(v, 10), strconv.Quote(strconv.FormatInt(v, 10)))
+		}
+	}
+}
+
+// nearestValue returns the value that was probably meant: the only one that has
+// the word in it, such as SIGTERM for TERM, or one that is spelt alike.
+func nearestValue(word string, values []string) (string, bool) {
+	var have []string
+	for _, v := range values {
+		if len(word) > 2 && strings.Contains(strings.ToLower(v), strings.ToLower(word)) {
+			have = append(have, v)
+		}
+	}
+	if len(have) == 1 {
+		return have[0], true
+	}
+	return diag.Nearest(word, values)
+}
+
+// quoteSome is quoteAll for lists that may be long.
+func quoteSome(list []string) string {
+	const most = 8
+	if len(list) <= most {
+		return quoteAll(list)
+	}
+	return fmt.Sprintf("%s and %d more", quoteAll(list[:most]), len(list)-most)
 }
 
 func quoteAll(list []string) string {

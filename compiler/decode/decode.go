@@ -109,6 +109,9 @@ func (d *decoder) units(kind *unit.Kind, units []map[string]any) {
 			continue
 		}
 		b.table(&kind.Table, item, values, at)
+		if b.found.count() == 0 { // else what seems to be missing may be what is wrong
+			b.contradictions(item)
+		}
 		d.add(b.found, at)
 		done(d.broken[first] || b.found.count() > 0)
 	}
@@ -162,18 +165,22 @@ func (d *decoder) topLevelKey(key string, value any, places []source.Span) {
 				Span:     at,
 				Help:     "move it to a file that only the full Rind init reads",
 			})
-		case known && kind.Support == unit.Planned:
-			d.error(diag.UnsupportedKind, at, "remove it", "`[[%s]]` is not supported by this version of rindc", key)
 		case known:
 			d.error(diag.SingleTable, at, fmt.Sprintf("write `[[%s]]`: a file can have several", key),
 				"`%s` must be an array of tables", key)
+			d.fix("["+key+"]", "[["+key+"]]")
 		case isNewer:
 			d.error(diag.NewerSpelling, at, fmt.Sprintf("write `[[%s]]`", newer.Name),
 				"`%s` is what newer Rind versions call `%s`", key, newer.Name)
+			d.fix("[["+key+"]]", "[["+newer.Name+"]]")
 		case isScalar(value):
 			d.error(diag.UnknownKind, at, "write it below a header, such as `[[socket]]`", "key %q is outside of any unit", clip(key))
 		default:
-			d.error(diag.UnknownKind, at, helpKind(key), "unknown kind of unit %q", clip(key))
+			help, near := helpKind(key)
+			d.error(diag.UnknownKind, at, help, "unknown kind of unit %q", clip(key))
+			if near != "" {
+				d.fix("[["+key+"]]", "[["+near+"]]")
+			}
 		}
 	}
 }
@@ -187,7 +194,7 @@ func isScalar(value any) bool {
 	return true
 }
 
-func helpKind(key string) string {
+func helpKind(key string) (help, near string) {
 	var names []string
 	for _, k := range unit.Kinds {
 		if k.Support == unit.Supported {
@@ -195,9 +202,9 @@ func helpKind(key string) string {
 		}
 	}
 	if name, ok := diag.Nearest(key, names); ok {
-		return fmt.Sprintf("did you mean `[[%s]]`?", name)
+		return fmt.Sprintf("did you mean `[[%s]]`?", name), name
 	}
-	return "the kinds are " + quoteAll(names)
+	return "the kinds are " + quoteAll(names), ""
 }
 
 // topLevelPlaces finds where the keys of the top level are written that make no
@@ -243,4 +250,10 @@ func (d *decoder) error(code diag.Code, at source.Span, help, format string, arg
 		Span:     at,
 		Help:     help,
 	})
+}
+
+// fix attaches a fix to the last error.
+func (d *decoder) fix(old, replacement string) {
+	all := d.diags.All()
+	all[len(all)-1].Fix = &diag.Fix{Old: old, New: replacement}
 }

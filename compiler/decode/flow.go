@@ -9,24 +9,42 @@ import (
 func (b *binder) conditions(f unit.Field, v any, at source.Place) unit.Conditions {
 	var c unit.Conditions
 	c.At = b.each(f, v, at, func(v any, at source.Place) {
-		switch v := v.(type) {
-		case string:
-			c.Items = append(c.Items, unit.Condition{At: at, Bare: unit.String{Value: v, At: at}})
-		case map[string]any:
-			c.Items = append(c.Items, b.condition(v, at))
-		default:
-			b.report(diag.WrongType, at, "write `\"group@name\"` or `{ state = \"group@name\" }`",
-				"a condition must be a string or a table, got %s", typeOf(v))
+		if item, ok := b.condition(v, at); ok {
+			c.Items = append(c.Items, item)
 		}
 	})
+	if all, _ := items(v); c.Set() && f.NonEmpty && len(all) == 0 {
+		b.report(diag.EmptyValue, at, "list the conditions", "`%s` must not be empty", f.Key)
+	}
 	return c
 }
 
-func (b *binder) condition(values map[string]any, at source.Place) unit.Condition {
+// not binds a single condition.
+func (b *binder) not(v any, at source.Place) *unit.Condition {
+	if c, ok := b.condition(v, at); ok {
+		return &c
+	}
+	return nil
+}
+
+func (b *binder) condition(v any, at source.Place) (unit.Condition, bool) {
+	switch v := v.(type) {
+	case string:
+		return unit.Condition{At: at, Bare: unit.String{Value: v, At: at}}, true
+	case map[string]any:
+		return b.conditionTable(v, at), true
+	}
+	b.report(diag.WrongType, at, "write `\"group@name\"` or `{ state = \"group@name\" }`",
+		"a condition must be a string or a table, got %s", typeOf(v))
+	return unit.Condition{}, false
+}
+
+func (b *binder) conditionTable(values map[string]any, at source.Place) unit.Condition {
 	c := unit.Condition{At: at}
 	before := b.found.count()
 	b.inner("the condition").table(&unit.ConditionTable, &c, values, at)
-	if !c.State.Set() && !c.Signal.Set() && b.found.count() == before {
+	named := c.State.Set() || c.Signal.Set() || c.All.Set() || c.Any.Set() || c.Not != nil
+	if !named && b.found.count() == before {
 		// Another mistake may be the misspelled name.
 		b.report(diag.NoCondition, at, "add `state = \"group@name\"` or `signal = \"group@name\"`",
 			"the condition names neither a state nor a signal")

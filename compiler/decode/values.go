@@ -72,8 +72,19 @@ func (b *binder) list(f unit.Field, v any, at source.Place) unit.List {
 			return
 		}
 		l.Items = append(l.Items, unit.String{Value: s, At: at})
+		b.word(f, s, at)
 	})
 	return l
+}
+
+// words binds an array of strings, or a string that stands for an array of one.
+func (b *binder) words(f unit.Field, v any, at source.Place) unit.List {
+	s, ok := v.(string)
+	if !ok {
+		return b.list(f, v, at)
+	}
+	b.word(f, s, at)
+	return unit.List{Items: []unit.String{{Value: s, At: at}}, At: at}
 }
 
 func (b *binder) wrongItem(f unit.Field, wanted string, v any, at source.Place) {
@@ -128,7 +139,16 @@ func (b *binder) runs(f unit.Field, v any, at source.Place) []unit.Run {
 
 func (b *binder) run(values map[string]any, at source.Place) unit.Run {
 	r := unit.Run{At: at}
+	before := b.found.count()
 	b.inner("`run`").table(&unit.RunTable, &r, values, at)
+	switch {
+	case b.found.count() > before: // one of them may be the misspelt key
+	case !r.Exec.Set() && !r.Variable.Set():
+		b.report(diag.MissingKey, at, "add `exec`: the program, an absolute path or a name to look up in PATH", "`run` has no `exec`")
+	case r.Variable.Set() && len(values) > 1:
+		b.report(diag.Contradiction, r.Variable.At.OfKey(), "put them into the variable, or remove `variable`",
+			"`variable` has all of `run`: other keys do not go with it")
+	}
 	return r
 }
 
@@ -142,10 +162,6 @@ func (b *binder) restart(f unit.Field, v any, at source.Place) unit.Restart {
 		r.Always = v
 	case map[string]any:
 		b.inner("`restart`").table(&unit.RestartTable, &r, v, at)
-		if n := r.MaxRetries; n.Set() && (n.Value < 0 || n.Value > math.MaxInt32) {
-			b.report(diag.OutOfRange, n.At, fmt.Sprintf("write a number from 0 to %d", math.MaxInt32),
-				"%d is out of range for `max_retries`", n.Value)
-		}
 	default:
 		b.wrongType(f.Key, f.Type.String(), v, at, "write `restart = true` or `restart = { max_retries = 3 }`")
 	}
@@ -185,7 +201,13 @@ func (b *binder) env(f unit.Field, v any, at source.Place) []unit.EnvVar {
 func (b *binder) options(f unit.Field, v any, at source.Place) []unit.Option {
 	var options []unit.Option
 	b.pairs(f, v, at, func(key unit.String, v any, at source.Place) {
-		options = append(options, unit.Option{Key: key, Value: unit.Any{Value: b.value(v, at), At: at}})
+		o := unit.Option{Key: key, Value: unit.Any{At: at}}
+		if table, ok := v.(map[string]any); ok && len(table) == 1 && table["prefer"] != nil {
+			o.Prefer, v, at = true, table["prefer"], at.At("prefer")
+			o.Value.At = at
+		}
+		o.Value.Value = b.value(v, at)
+		options = append(options, o)
 	})
 	return options
 }

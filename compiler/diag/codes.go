@@ -1,27 +1,35 @@
 package diag
 
-// Codes of what the decoder finds in single files. The rules of the checker
-// carry their own; the families are listed at [Code].
+import (
+	"cmp"
+	"slices"
+)
+
+// Codes of what is found in single files. The rules of the checker carry their
+// own; the families are listed at [Code].
 const (
 	InvalidTOML   Code = "S0001"
 	NotText       Code = "S0002"
 	ExtendedTable Code = "S0003"
+	UnusedIgnore  Code = "S0101"
+	InvalidIgnore Code = "S0102"
 
-	UnknownKind     Code = "K1001"
-	SingleTable     Code = "K1002"
-	IgnoredKind     Code = "K1003"
-	UnsupportedKind Code = "K1004"
-	UnknownKey      Code = "K1005"
-	UnsupportedKey  Code = "K1006"
-	WrongType       Code = "K1007"
-	MissingKey      Code = "K1008"
-	UnknownValue    Code = "K1009"
-	EmptyValue      Code = "K1010"
-	NoCondition     Code = "K1011"
-	NotOneTest      Code = "K1012"
-	NoJSONForm      Code = "K1013"
-	OutOfRange      Code = "K1014"
-	NewerSpelling   Code = "K1015"
+	UnknownKind   Code = "K1001"
+	SingleTable   Code = "K1002"
+	IgnoredKind   Code = "K1003"
+	UnknownKey    Code = "K1005"
+	ForeignKey    Code = "K1006"
+	WrongType     Code = "K1007"
+	MissingKey    Code = "K1008"
+	UnknownValue  Code = "K1009"
+	EmptyValue    Code = "K1010"
+	NoCondition   Code = "K1011"
+	NotOneTest    Code = "K1012"
+	NoJSONForm    Code = "K1013"
+	OutOfRange    Code = "K1014"
+	NewerSpelling Code = "K1015"
+	InvalidValue  Code = "K1016"
+	Contradiction Code = "K1017"
 
 	InvalidName Code = "N2001"
 
@@ -32,51 +40,37 @@ const (
 	DecoderFailure Code = "X9005"
 	TooManyTables  Code = "X9006"
 	TooManyErrors  Code = "X9007"
+	TooManyIgnores Code = "X9008"
 )
 
-// Info is one row of the table of codes.
+// Info is one row of the table of codes: what `rindc explain` says about a code.
 type Info struct {
-	Code  Code
-	Title string // what the diagnostic is about, without the particulars
+	Code     Code
+	Severity Severity // of its diagnostics, unless the command line raises it
+	Title    string   // what the diagnostic is about, without the particulars
+	Text     string   // why it is wrong and what to do
+	Strict   bool     // only reported with --strict
+
+	// Wrong has this mistake and no other, Right is the same without it. Each is
+	// a unit file, or several of them, each below a line "-- name.toml --". A
+	// mistake that fits into no example has neither.
+	Wrong, Right string
 }
+
+// Ignorable reports whether a suppression comment or --allow may hide
+// diagnostics of the code. With an error the units have no meaning that a plan
+// could have.
+func (i Info) Ignorable() bool { return i.Severity != Error }
 
 // Codes lists the codes above, sorted. A code is never used again for something
 // else; a new one is a new row.
-var Codes = []Info{
-	{UnknownKind, "unknown kind of unit"},
-	{SingleTable, "a unit that is not an array of tables"},
-	{IgnoredKind, "a kind of unit that only the full Rind init has"},
-	{UnsupportedKind, "a kind of unit that this version does not run yet"},
-	{UnknownKey, "unknown key"},
-	{UnsupportedKey, "a key that this version does not support yet"},
-	{WrongType, "a value of the wrong type"},
-	{MissingKey, "a required key is missing"},
-	{UnknownValue, "a value that is not one of the allowed ones"},
-	{EmptyValue, "a value that must not be empty"},
-	{NoCondition, "a condition without a state or signal"},
-	{NotOneTest, "a test that is not exactly one of binary, contains, as"},
-	{NoJSONForm, "a value that has no JSON form"},
-	{OutOfRange, "a number that is out of range"},
-	{NewerSpelling, "a spelling of newer Rind versions"},
-	{InvalidName, "invalid name"},
-	{InvalidTOML, "invalid TOML"},
-	{NotText, "not a UTF-8 text file"},
-	{ExtendedTable, "a finished table or array is extended"},
-	{FileTooLarge, "file too large"},
-	{NestedTooDeep, "nested too deeply"},
-	{TooManyParts, "a dotted key with too many parts"},
-	{TooManyKeys, "too many keys"},
-	{DecoderFailure, "the TOML decoder failed"},
-	{TooManyTables, "too many tables"},
-	{TooManyErrors, "more errors in one unit than are reported"},
-}
+var Codes = slices.Concat(keyCodes, nameCodes, syntaxCodes, limitCodes)
 
 // Lookup returns the row of code.
 func Lookup(code Code) (Info, bool) {
-	for _, i := range Codes {
-		if i.Code == code {
-			return i, true
-		}
+	i, ok := slices.BinarySearchFunc(Codes, code, func(i Info, c Code) int { return cmp.Compare(i.Code, c) })
+	if !ok {
+		return Info{}, false
 	}
-	return Info{}, false
+	return Codes[i], true
 }

@@ -4,15 +4,17 @@ package diag
 
 import "github.com/rind-sockets/rind/compiler/source"
 
-// Severity says whether a diagnostic stops compilation.
+// Severity says whether a diagnostic stops compilation. The smaller is the more
+// severe.
 type Severity uint8
 
 // Severities. The zero Severity is invalid, so a forgotten field is caught by
 // the renderer instead of being shown as an error.
 const (
-	_ Severity = iota
-	Error
-	Warning
+	_       Severity = iota
+	Error            // there is no plan
+	Warning          // there is one, which is probably not what was meant
+	Note             // worth knowing; `--deny warnings` does not mean it
 )
 
 func (s Severity) String() string {
@@ -21,6 +23,8 @@ func (s Severity) String() string {
 		return "error"
 	case Warning:
 		return "warning"
+	case Note:
+		return "note"
 	}
 	return "invalid severity"
 }
@@ -46,6 +50,20 @@ type Diagnostic struct {
 	Span     source.Span  // used when At is zero: syntax errors, files
 	Help     string       // what to do; always set for errors
 	Labels   []Label      // further places
+	Fix      *Fix         // what a program can do; nil when that needs a person
+}
+
+// Fix replaces the text at the place of a diagnostic. Old is what must be there:
+// exactly, or as the content of a simple string or quoted key, whose quotes stay.
+// Something else is left alone, so a fix never has to know how a value is
+// written.
+type Fix struct{ Old, New string }
+
+// Suppressed is a finding that a comment in its file hides.
+type Suppressed struct {
+	Diagnostic
+
+	Reason string // as the comment gives it
 }
 
 // List collects diagnostics in the order they were found. The zero List is

@@ -34,9 +34,11 @@ func Lower(p *check.Program, compiler string, sources []Source, line func(header
 	}
 	l.sockets()
 	l.services()
+	l.timers()
 	l.flow()
 	l.permissions()
 	l.transports()
+	l.out.Requires = l.out.Needs()
 	return l.out
 }
 
@@ -64,8 +66,14 @@ func lowerSource(s Source, line func(source.Place) int) plan.Source {
 	for _, u := range s.File.Signals {
 		add("signal", u.Name, u.At)
 	}
+	for _, u := range s.File.Timers {
+		add("timer", u.Name, u.At)
+	}
 	for _, u := range s.File.Permissions {
 		add("permission", u.Name, u.At)
+	}
+	for _, u := range s.File.Variables {
+		out.Units["variable "+u.Name.Value] = line(u.At)
 	}
 	return out
 }
@@ -89,6 +97,12 @@ func (l *lowerer) sockets() {
 			FDName:      s.FDName(),
 			NonBlocking: s.Unit.NonBlocking.Value,
 			Options:     s.Options,
+
+			Prefer:       preferred(s.Unit.Options),
+			Accept:       s.Unit.Accept.Value,
+			Stdio:        s.Unit.Stdio.Value,
+			FlushPending: s.Unit.FlushPending.Value,
+			Limits:       socketLimits(s.Unit.Limits),
 		}
 		if s.Unit.Lifecycle.Set() {
 			out.Lifecycle = plan.Lifecycle(s.Unit.Lifecycle.Value)
@@ -101,47 +115,29 @@ func (l *lowerer) sockets() {
 	}
 }
 
-func (l *lowerer) services() {
-	for _, s := range l.program.Services {
-		out := plan.Service{
-			Name:       s.Name,
-			StartOn:    l.used.expr(s.StartOn),
-			StopOn:     l.used.expr(s.StopOn),
-			OnStart:    l.used.actions(s.OnStart),
-			OnStop:     l.used.actions(s.OnStop),
-			Restart:    plan.Restart{Always: s.Unit.Restart.Always, MaxRetries: int(s.Unit.Restart.MaxRetries.Value)},
-			User:       s.Unit.User.Value,
-			Group:      s.Unit.Group.Value,
-			WorkingDir: s.Unit.WorkingDir.Value,
-		}
-		for _, r := range s.Unit.Run {
-			out.Run = append(out.Run, lowerRun(r))
-		}
-		l.out.Services = append(l.out.Services, out)
-	}
-}
-
-func lowerRun(r unit.Run) plan.Command {
-	c := plan.Command{Exec: r.Exec.Value, Args: values(r.Args)}
-	for _, e := range r.Env {
-		if c.Env == nil {
-			c.Env = map[string]string{}
-		}
-		c.Env[e.Name.Value] = e.Value.Value
-	}
-	return c
-}
-
 func (l *lowerer) flow() {
+	for _, s := range l.program.States {
+		l.out.States = append(l.out.States, l.state(s))
+	}
+	for _, s := range l.program.Signals {
+		out := s.Signal.Signal
+		out.After = l.used.expr(s.After)
+		out.Permissions = l.used.permissions(s.Permissions)
+		l.out.Signals = append(l.out.Signals, out)
+	}
+	// Last, so that everything that refers to one has been seen.
 	for _, s := range l.program.Table.States {
-		if !s.Builtin || l.used[use{"state", s.Name}] {
+		if s.Builtin && l.used[use{"state", s.Name}] {
 			l.out.States = append(l.out.States, s.State)
 		}
 	}
 	for _, s := range l.program.Table.Signals {
-		if !s.Builtin || l.used[use{"signal", s.Name}] {
+		if s.Builtin && l.used[use{"signal", s.Name}] {
 			l.out.Signals = append(l.out.Signals, s.Signal)
 		}
+	}
+	for _, v := range l.program.Table.Variables {
+		l.out.Variables = append(l.out.Variables, plan.Variable{Name: v.Name, Default: value(v.Unit.Default), Env: v.Unit.Env.Value})
 	}
 }
 
@@ -220,10 +216,22 @@ func (u uses) actions(list []plan.Action) []plan.Action {
 			u[use{"state", a.Target}] = true
 		case plan.OpEmit:
 			u[use{"signal", a.Target}] = true
-		case plan.OpScript, plan.OpExec, plan.OpStartService, plan.OpStopService, plan.OpStartSocket, plan.OpStopSocket:
+		case plan.OpScript, plan.OpExec, plan.OpStartService, plan.OpStopService, plan.OpStartSocket, plan.OpStopSocket,
+			plan.OpStartTimer, plan.OpStopTimer:
+		}
+		if a.Template != nil {
+			a.Template.References(func(n *plan.Node) { u.state(n.State) })
 		}
 	}
 	return list
+}
+
+// state notes a reference to a state, if there is one.
+func (u uses) state(name plan.Name) plan.Name {
+	if name != "" {
+		u[use{"state", name}] = true
+	}
+	return name
 }
 
 func (u uses) permissions(list []*resolve.Permission) []uint16 {

@@ -64,7 +64,7 @@ func TestLower(t *testing.T) {
 		sources = append(sources, lower.Source{Name: group + ".toml", File: f})
 	}
 	ds := &diag.List{}
-	program := check.Check(resolve.New(files, nil, ds), transports(t), ds)
+	program := check.Check(resolve.New(files, nil, ds), transports(t), check.Options{}, ds)
 	if ds.Errors() > 0 {
 		t.Fatalf("check: %v", ds.All())
 	}

@@ -47,6 +47,37 @@ func (s Scope) Signal(ref unit.String) (*Signal, *diag.Diagnostic) {
 	return find(s, &s.table.signals, ref)
 }
 
+// Timer returns the timer that ref names.
+func (s Scope) Timer(ref unit.String) (*Timer, *diag.Diagnostic) {
+	return find(s, &s.table.timers, ref)
+}
+
+// Variable returns the variable that ref names, which has no group.
+func (s Scope) Variable(ref unit.String) (*Variable, *diag.Diagnostic) {
+	if e, ok := s.table.variables.full[plan.Name(ref.Value)]; ok {
+		return e.decl, nil
+	}
+	if slices.ContainsFunc(s.table.gaps, func(g Gap) bool { return g.Kind == "" || g.Kind == "variable" }) {
+		return nil, nil
+	}
+	d := &diag.Diagnostic{
+		Code:     UnknownName,
+		Severity: diag.Error,
+		Message:  fmt.Sprintf("no variable is named %q", ref.Value),
+		At:       ref.At,
+		Help:     fmt.Sprintf("define it: `[[variable]]` with `name = %q`", ref.Value),
+	}
+	var words []string
+	for _, n := range slices.Sorted(maps.Keys(s.table.variables.full)) {
+		words = append(words, string(n))
+	}
+	if near, ok := diag.Nearest(ref.Value, words); ok {
+		d.Help = fmt.Sprintf("did you mean %q?", near)
+		d.Fix = &diag.Fix{Old: ref.Value, New: near}
+	}
+	return nil, d
+}
+
 // Permission returns the permission that ref names or whose id it is.
 func (s Scope) Permission(ref unit.PermissionRef) (*Permission, *diag.Diagnostic) {
 	if !ref.ID.Set() {
@@ -119,7 +150,7 @@ func (s Scope) ambiguousFlow(ref unit.String, states, signals []plan.Name) *diag
 		Severity: diag.Error,
 		Message:  fmt.Sprintf("%q names both a state and a signal", ref.Value),
 		At:       ref.At,
-		Help:     fmt.Sprintf("say which one: `{ state = %q }` or `{ signal = %q }`", ref.Value, ref.Value),
+		Help:     fmt.Sprintf("say which one: `state %s` or `signal %s`", ref.Value, ref.Value),
 	}
 	if len(states) == 0 || len(signals) == 0 {
 		d.Message = fmt.Sprintf("%q is defined in several groups", ref.Value)
@@ -176,13 +207,20 @@ func (s Scope) parse(ref unit.String) (grammar.Address, *diag.Diagnostic) {
 	if err == nil {
 		return a, nil
 	}
-	return a, &diag.Diagnostic{
+	d := &diag.Diagnostic{
 		Code:     InvalidAddress,
 		Severity: diag.Error,
 		Message:  err.Message,
 		At:       ref.At.Within(err.From, err.To),
 		Help:     err.Help,
 	}
+	if err.From == 0 && err.To == len(ref.Value) { // a colon where newer versions have it
+		meant := strings.Replace(ref.Value, ":", "@", 1)
+		if _, bad := grammar.ParseAddress(meant); bad == nil {
+			d.Fix = &diag.Fix{Old: ref.Value, New: meant}
+		}
+	}
+	return a, d
 }
 
 // hidden reports whether the definition of a may be in a gap.
@@ -225,6 +263,7 @@ func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words []
 	}
 	if near, ok := nearest(ref.Value, a, words); ok {
 		d.Help = fmt.Sprintf("did you mean %q?", near)
+		d.Fix = &diag.Fix{Old: ref.Value, New: near}
 		return d
 	}
 	group := s.group
@@ -247,6 +286,7 @@ func (s Scope) otherKind(a grammar.Address) string {
 		{"service", t.services.candidates(s.group, a)},
 		{"state", t.states.candidates(s.group, a)},
 		{"signal", t.signals.candidates(s.group, a)},
+		{"timer", t.timers.candidates(s.group, a)},
 		{"permission", t.permissions.candidates(s.group, a)},
 	} {
 		if len(k.found.names) > 0 {

@@ -13,24 +13,6 @@ import (
 	"github.com/rind-sockets/rind/plan/cond"
 )
 
-// Codes of this package.
-const (
-	DuplicateName    diag.Code = "N2101"
-	RedefinedBuiltin diag.Code = "N2102"
-	UnknownName      diag.Code = "N2103"
-	AmbiguousName    diag.Code = "N2104"
-	InvalidAddress   diag.Code = "N2105"
-)
-
-// Codes lists the codes of this package.
-var Codes = []diag.Info{
-	{Code: DuplicateName, Title: "two definitions of one kind with one name"},
-	{Code: RedefinedBuiltin, Title: "a definition that is builtin already"},
-	{Code: UnknownName, Title: "a name that is not defined"},
-	{Code: AmbiguousName, Title: "a name that is defined in several groups"},
-	{Code: InvalidAddress, Title: "malformed address"},
-}
-
 // Socket is a defined socket.
 type Socket struct {
 	Name  plan.Name
@@ -59,6 +41,21 @@ type Signal struct {
 	Unit *unit.Signal // nil for a builtin
 }
 
+// Timer is a defined timer.
+type Timer struct {
+	Name  plan.Name
+	Group string
+	Unit  *unit.Timer
+}
+
+// Variable is a defined variable. Its name is global.
+type Variable struct {
+	Name  string
+	Group string // of the file that defines it
+	Kind  cond.Kind
+	Unit  *unit.Variable
+}
+
 // Permission is a defined or builtin permission.
 type Permission struct {
 	Name    plan.Name
@@ -77,7 +74,9 @@ type Table struct {
 	Services    []*Service
 	States      []*State
 	Signals     []*Signal
+	Timers      []*Timer
 	Permissions []*Permission
+	Variables   []*Variable
 
 	gaps []Gap
 
@@ -85,7 +84,9 @@ type Table struct {
 	services    space[Service]
 	states      space[State]
 	signals     space[Signal]
+	timers      space[Timer]
 	permissions space[Permission]
+	variables   space[Variable]
 	ids         map[uint16]*Permission // the first with an id
 }
 
@@ -97,6 +98,10 @@ type Gap struct {
 	Kind  string // "socket"; empty: any
 }
 
+// Incomplete reports whether definitions may be missing: in files that could not
+// be read, or because of mistakes that have been reported.
+func (t *Table) Incomplete() bool { return len(t.gaps) > 0 }
+
 // New declares the units of all files and the builtin group rind, and reports
 // what is defined twice. Units without a name are left out: nothing can refer to
 // them, and the decoder reported them.
@@ -107,7 +112,9 @@ func New(files []*unit.File, gaps []Gap, ds *diag.List) *Table {
 		services:    newSpace[Service]("service"),
 		states:      newSpace[State]("state"),
 		signals:     newSpace[Signal]("signal"),
+		timers:      newSpace[Timer]("timer"),
 		permissions: newSpace[Permission]("permission"),
+		variables:   newSpace[Variable]("variable"),
 		ids:         map[uint16]*Permission{},
 	}
 	t.declareBuiltins()
@@ -139,6 +146,20 @@ func (t *Table) declareUnits(f *unit.File, ds *diag.List) {
 			t.Services = append(t.Services, d)
 		}
 	}
+	for i := range f.Timers {
+		u := &f.Timers[i]
+		d := &Timer{Name: plan.MakeName(f.Group, u.Name.Value), Group: f.Group, Unit: u}
+		if t.timers.declare(d.Name, d, u.Name, ds) {
+			t.Timers = append(t.Timers, d)
+		}
+	}
+	for i := range f.Variables {
+		u := &f.Variables[i]
+		d := &Variable{Name: u.Name.Value, Group: f.Group, Kind: kindOf(u.Default), Unit: u}
+		if t.variables.declare(plan.Name(d.Name), d, u.Name, ds) {
+			t.Variables = append(t.Variables, d)
+		}
+	}
 	for i := range f.Permissions {
 		u := &f.Permissions[i]
 		d := &Permission{Name: plan.MakeName(f.Group, u.Name.Value), Group: f.Group, Unit: u}
@@ -166,12 +187,21 @@ func (t *Table) declareFlow(f *unit.File, ds *diag.List) {
 	}
 	for i := range f.Signals {
 		u := &f.Signals[i]
-		d := &Signal{Unit: u, Signal: plan.Signal{Name: plan.MakeName(f.Group, u.Name.Value)}}
+		d := &Signal{Unit: u, Signal: plan.Signal{Name: plan.MakeName(f.Group, u.Name.Value), Branch: branchKeys(u.Branch)}}
 		d.Payload, _ = cond.ParseKind(u.Payload.Value) // the decoder reports an unknown kind
 		if t.signals.declare(d.Name, d, u.Name, ds) {
 			t.Signals = append(t.Signals, d)
 		}
 	}
+}
+
+// kindOf returns the kind of payload that the value of a variable is: text, or
+// json for every other type of value.
+func kindOf(v unit.Any) cond.Kind {
+	if _, text := v.Value.(string); text || v.Value == nil {
+		return cond.String
+	}
+	return cond.JSON
 }
 
 // branchKeys reads "key" and "target:source", with spaces around the colon.
@@ -206,6 +236,9 @@ func (s *space[T]) declare(name plan.Name, d *T, at unit.String, ds *diag.List) 
 		At:       at.At,
 		Help:     fmt.Sprintf("rename one of them: a %s needs a name that no other %s of its group has", s.kind, s.kind),
 		Labels:   []diag.Label{{At: first.at, Message: "first defined here"}},
+	}
+	if s.kind == "variable" {
+		problem.Help = "rename one of them: the names of variables have no group"
 	}
 	if first.at.IsZero() {
 		problem.Code = RedefinedBuiltin

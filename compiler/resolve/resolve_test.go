@@ -235,3 +235,41 @@ func TestGaps(t *testing.T) {
 		t.Errorf("State reports %q, but every group may be lost", d.Message)
 	}
 }
+
+func TestTimersAndVariables(t *testing.T) {
+	timer := func(name string) string { return fmt.Sprintf("[[timer]]\nname = %q\nduration = 1\n", name) }
+	variable := func(name, def string) string {
+		return fmt.Sprintf("[[variable]]\nname = %q\ndefault = %s\n", name, def)
+	}
+	tab, ds := table(
+		t, nil,
+		[2]string{"a", timer("idle") + variable("level", `"info"`) + variable("depth", "3")},
+		[2]string{"b", timer("idle") + timer("tick") + variable("depth", "{}") + "[[variable]]\nname = \"home\"\nenv = \"HOME\"\n"},
+	)
+	if len(ds) != 1 || ds[0].Code != resolve.DuplicateName || ds[0].Message != `variable "depth" is defined twice` || !strings.Contains(ds[0].Help, "have no group") {
+		t.Errorf("declared with %+v, want one variable defined twice", ds)
+	}
+	for name, want := range map[string]plan.Name{"idle": "a@idle", "tick": "b@tick", "b@idle": "b@idle"} {
+		if got, bad := tab.In("a").Timer(ref(name)); bad != nil || got.Name != want {
+			t.Errorf("Timer(%q) = %+v, %+v; want %s", name, got, bad, want)
+		}
+	}
+	if _, bad := tab.In("a").Timer(ref("tikc")); bad == nil || bad.Code != resolve.UnknownName || bad.Help != `did you mean "tick"?` {
+		t.Errorf("Timer(tikc) = %+v", bad)
+	}
+	for name, want := range map[string]cond.Kind{"level": cond.String, "depth": cond.JSON, "home": cond.String} {
+		if got, bad := tab.In("x").Variable(ref(name)); bad != nil || got.Name != name || got.Kind != want {
+			t.Errorf("Variable(%q) = %+v, %+v; want kind %v", name, got, bad, want)
+		}
+	}
+	if _, bad := tab.In("a").Variable(ref("a@level")); bad == nil || bad.Message != `no variable is named "a@level"` {
+		t.Errorf("Variable(a@level) = %+v: a variable has no group", bad)
+	}
+	if _, bad := tab.In("a").Variable(ref("leval")); bad == nil || bad.Help != `did you mean "level"?` {
+		t.Errorf("Variable(leval) = %+v", bad)
+	}
+	hidden, _ := table(t, []resolve.Gap{{Group: "c", Kind: "variable"}})
+	if got, bad := hidden.In("a").Variable(ref("level")); got != nil || bad != nil {
+		t.Errorf("Variable in a gap = %+v, %+v; want neither", got, bad)
+	}
+}

@@ -2,10 +2,12 @@ package typing
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rind-sockets/rind/compiler/diag"
 	"github.com/rind-sockets/rind/compiler/resolve"
+	"github.com/rind-sockets/rind/compiler/source"
 	"github.com/rind-sockets/rind/compiler/unit"
 	"github.com/rind-sockets/rind/grammar"
 	"github.com/rind-sockets/rind/plan/cond"
@@ -30,7 +32,27 @@ type Typer struct {
 	// Broken says that the unit has mistakes that are reported already: what is
 	// missing in it is no further mistake.
 	Broken bool
+
+	noSignal *noSignal // where the condition stands, if a signal is no condition there
 }
+
+// noSignal is why a signal is no condition.
+type noSignal struct {
+	code    diag.Code
+	message string // with a verb for the name of the signal
+	help    string
+}
+
+var (
+	negated = &noSignal{
+		NegatedSignal, "`not signal %s` is no condition: a signal is absent all the time but one moment",
+		"use the signal without `not`, or a state",
+	}
+	asLevel = &noSignal{
+		SignalAsLevel, "a state cannot follow from signal %s, which does not last",
+		"name a state; to set a state when a signal comes, use a trigger",
+	}
+)
 
 // Conditions returns the tree of a list of conditions: the condition itself if
 // it has one item, else an explicit node that says how they combine. It returns
@@ -39,15 +61,21 @@ func (t Typer) Conditions(list unit.Conditions, how Join) *cond.Expr {
 	var items []cond.Expr
 	sound := true
 	for _, c := range list.Items {
-		atom := t.condition(c)
-		sound = sound && atom != nil
-		if atom != nil {
-			items = append(items, cond.Expr{Atom: atom})
+		x := t.condition(c)
+		sound = sound && x != nil
+		if x != nil {
+			items = append(items, *x)
 		}
 	}
-	switch {
-	case !sound || len(items) == 0:
+	if !sound || len(items) == 0 {
 		return nil
+	}
+	return joined(items, how)
+}
+
+// joined combines conditions; one alone needs no node.
+func joined(items []cond.Expr, how Join) *cond.Expr {
+	switch {
 	case len(items) == 1:
 		return &items[0]
 	case how == All:
@@ -69,6 +97,13 @@ func (t Typer) StartOn(list unit.Conditions, how Join) *cond.Expr {
 	return t.Conditions(list, how)
 }
 
+// Levels is [Typer.Conditions] for conditions that have to last, all of them, so
+// that a signal is a mistake.
+func (t Typer) Levels(list unit.Conditions) *cond.Expr {
+	t.noSignal = asLevel
+	return t.Conditions(list, All)
+}
+
 func (t Typer) fail(code diag.Code, d diag.Diagnostic) {
 	d.Code, d.Severity = code, diag.Error
 	t.Report(d)
@@ -81,44 +116,100 @@ func (t Typer) reportKnown(d *diag.Diagnostic) {
 	}
 }
 
-func (t Typer) condition(c unit.Condition) *cond.Atom {
+func (t Typer) condition(c unit.Condition) *cond.Expr {
+	named := namesOf(c)
 	switch {
 	case c.Bare.Set():
-		return t.bare(c.Bare)
-	case c.State.Set() && c.Signal.Set():
-		t.fail(TwoNames, diag.Diagnostic{
-			Message: "a condition is about a state or a signal, not both",
-			At:      c.Signal.At.OfKey(),
-			Help:    "split it into two conditions",
-			Labels:  []diag.Label{{At: c.State.At.OfKey(), Message: "the state"}},
-		})
+		return t.text(c.Bare)
+	case len(named) > 1:
+		t.several(c, named)
 	case c.State.Set():
-		return t.state(c)
+		return atom(t.state(c))
 	case c.Signal.Set():
-		return t.signal(c)
+		return atom(t.signal(c))
+	case c.Target.Set() || c.Branch.Set():
+		t.misplacedTest(c)
+	case c.All.Set():
+		return t.Conditions(c.All, All)
+	case c.Any.Set():
+		return t.Conditions(c.Any, Any)
+	case c.Not != nil:
+		t.noSignal = negated
+		if x := t.condition(*c.Not); x != nil {
+			return &cond.Expr{Not: x}
+		}
 	}
 	return nil // the decoder reported a condition without a name
 }
 
-// bare types a condition that is only a name.
-func (t Typer) bare(ref unit.String) *cond.Atom {
-	if isExpression(ref.Value) {
-		t.fail(Expression, diag.Diagnostic{
-			Message: "conditions as expressions are not supported by this version of rindc",
-			At:      ref.At,
-			Help:    "write a table, for example `{ state = \"net@up\", target = { contains = \"eth0\" } }`",
+// key is a key that was written.
+type key struct {
+	name string
+	at   source.Place
+}
+
+// namesOf returns the keys of a table that say what the condition is about.
+func namesOf(c unit.Condition) []key {
+	keys := []key{{"state", c.State.At}, {"signal", c.Signal.At}, {"all", c.All.At}, {"any", c.Any.At}}
+	if c.Not != nil {
+		keys = append(keys, key{"not", c.Not.At})
+	}
+	return slices.DeleteFunc(keys, func(k key) bool { return k.at.IsZero() })
+}
+
+func atom(a *cond.Atom) *cond.Expr {
+	if a == nil {
+		return nil
+	}
+	return &cond.Expr{Atom: a}
+}
+
+func (t Typer) several(c unit.Condition, named []key) {
+	d := diag.Diagnostic{
+		Message: "a condition is about a state or a signal, not both",
+		At:      named[1].at.OfKey(),
+		Help:    "split it into two conditions",
+		Labels:  []diag.Label{{At: named[0].at.OfKey(), Message: "the state"}},
+	}
+	if !c.Signal.Set() || !c.State.Set() {
+		d.Message = fmt.Sprintf("`%s` and `%s` are two conditions", named[0].name, named[1].name)
+		d.Labels[0].Message = "the first"
+	}
+	t.fail(TwoNames, d)
+}
+
+// misplacedTest reports target or branch beside all, any or not.
+func (t Typer) misplacedTest(c unit.Condition) {
+	at := c.Target.At
+	if !c.Target.Set() {
+		at = c.Branch.At
+	}
+	if len(namesOf(c)) == 0 {
+		return // the decoder reported a condition without a name
+	}
+	t.fail(TwoNames, diag.Diagnostic{
+		Message: fmt.Sprintf("a test goes with one state or signal, not with `%s`", namesOf(c)[0].name),
+		At:      at.OfKey(),
+		Help:    "write it into the conditions that it is about",
+	})
+}
+
+// text types a condition that is a string: the name of a state or signal, or an
+// expression of the condition language.
+func (t Typer) text(s unit.String) *cond.Expr {
+	if !isExpression(s.Value) {
+		return atom(t.bare(s))
+	}
+	c, bad := grammar.ParseCondition(s.Value)
+	if bad != nil {
+		t.fail(InvalidCondition, diag.Diagnostic{
+			Message: bad.Message,
+			At:      s.At.Within(bad.From, bad.To),
+			Help:    bad.Help,
 		})
 		return nil
 	}
-	flow, bad := t.Scope.Flow(ref)
-	t.reportKnown(bad)
-	switch {
-	case flow.State != nil:
-		return &cond.Atom{Kind: cond.State, Name: string(flow.State.Name)}
-	case flow.Signal != nil:
-		return &cond.Atom{Kind: cond.Signal, Name: string(flow.Signal.Name)}
-	}
-	return nil
+	return expression{Typer: t, text: s}.expr(c)
 }
 
 // isExpression tells an expression of the condition language from a misspelt
@@ -127,23 +218,83 @@ func isExpression(s string) bool {
 	if _, err := grammar.ParseAddress(s); err == nil {
 		return false
 	}
-	return strings.ContainsAny(s, " \t\n()")
+	return strings.ContainsAny(s, " \t\r\n()")
 }
 
+// bare types a name that may be a state or a signal.
+func (t Typer) bare(ref unit.String) *cond.Atom {
+	flow, bad := t.Scope.Flow(ref)
+	t.reportKnown(bad)
+	switch {
+	case flow.State != nil:
+		return &cond.Atom{Kind: cond.State, Name: string(flow.State.Name)}
+	case flow.Signal != nil && t.mayBeSignal(flow.Signal, ref.At):
+		return &cond.Atom{Kind: cond.Signal, Name: string(flow.Signal.Name)}
+	}
+	return nil
+}
+
+// mayBeSignal reports a signal where only a state is a condition.
+func (t Typer) mayBeSignal(s *resolve.Signal, at source.Place) bool {
+	if t.noSignal == nil {
+		return true
+	}
+	t.fail(t.noSignal.code, diag.Diagnostic{
+		Message: fmt.Sprintf(t.noSignal.message, s.Name),
+		At:      at,
+		Help:    t.noSignal.help,
+	})
+	return false
+}
+
+// findState returns the state that ref names, and says so when it is a signal.
+func (t Typer) findState(ref unit.String, form string) *resolve.State {
+	s, bad := t.Scope.State(ref)
+	if s != nil || bad == nil {
+		return s
+	}
+	if other, _ := t.Scope.Signal(ref); other != nil {
+		t.fail(StateNotSignal, diag.Diagnostic{
+			Message: fmt.Sprintf("%q is a signal, not a state", other.Name),
+			At:      ref.At,
+			Help:    fmt.Sprintf("write `"+form+"`", "signal", ref.Value),
+		})
+		return nil
+	}
+	t.Report(*bad)
+	return nil
+}
+
+// findSignal returns the signal that ref names, and says so when it is a state.
+func (t Typer) findSignal(ref unit.String, form string) *resolve.Signal {
+	s, bad := t.Scope.Signal(ref)
+	switch {
+	case s != nil && !t.mayBeSignal(s, ref.At):
+		return nil
+	case s != nil || bad == nil:
+		return s
+	}
+	if other, _ := t.Scope.State(ref); other != nil {
+		t.fail(StateNotSignal, diag.Diagnostic{
+			Message: fmt.Sprintf("%q is a state, not a signal", other.Name),
+			At:      ref.At,
+			Help:    fmt.Sprintf("write `"+form+"`", "state", ref.Value),
+		})
+		return nil
+	}
+	t.Report(*bad)
+	return nil
+}
+
+// How a condition on one state or signal is written, as a table and as text.
+const (
+	tableForm = "{ %s = %q }"
+	textForm  = "%s %s"
+)
+
 func (t Typer) state(c unit.Condition) *cond.Atom {
-	s, bad := t.Scope.State(c.State)
+	s := t.findState(c.State, tableForm)
 	if s == nil {
-		if bad != nil {
-			if other, _ := t.Scope.Signal(c.State); other != nil {
-				t.fail(StateNotSignal, diag.Diagnostic{
-					Message: fmt.Sprintf("%q is a signal, not a state", other.Name),
-					At:      c.State.At,
-					Help:    fmt.Sprintf("write `{ signal = %q }`", c.State.Value),
-				})
-				return nil
-			}
-		}
-		t.reportKnown(bad)
 		return nil
 	}
 	target, ok := t.target("state", string(s.Name), s.Payload, c.Target)
@@ -151,36 +302,29 @@ func (t Typer) state(c unit.Condition) *cond.Atom {
 	if !ok || !branchOK {
 		return nil
 	}
-	return &cond.Atom{Kind: cond.State, Name: string(s.Name), Guard: both(append(target, branch...))}
+	return &cond.Atom{Kind: cond.State, Name: string(s.Name), Guard: both(slices.Concat(target, branch))}
 }
 
 func (t Typer) signal(c unit.Condition) *cond.Atom {
-	s, bad := t.Scope.Signal(c.Signal)
+	s := t.findSignal(c.Signal, tableForm)
 	if s == nil {
-		if bad != nil {
-			if other, _ := t.Scope.State(c.Signal); other != nil {
-				t.fail(StateNotSignal, diag.Diagnostic{
-					Message: fmt.Sprintf("%q is a state, not a signal", other.Name),
-					At:      c.Signal.At,
-					Help:    fmt.Sprintf("write `{ state = %q }`", c.Signal.Value),
-				})
-				return nil
-			}
-		}
-		t.reportKnown(bad)
 		return nil
 	}
 	guards, ok := t.target("signal", string(s.Name), s.Payload, c.Target)
 	if c.Branch.Set() {
-		t.fail(NoBranches, diag.Diagnostic{
-			Message: fmt.Sprintf("signal %q has no branches", s.Name),
-			At:      c.Branch.At.OfKey(),
-			Help:    "test its payload with `target`",
-		})
+		t.signalBranch(s, c.Branch.At.OfKey())
 		ok = false
 	}
 	if !ok {
 		return nil
 	}
 	return &cond.Atom{Kind: cond.Signal, Name: string(s.Name), Guard: both(guards)}
+}
+
+func (t Typer) signalBranch(s *resolve.Signal, at source.Place) {
+	t.fail(NoBranches, diag.Diagnostic{
+		Message: fmt.Sprintf("signal %q has no branches", s.Name),
+		At:      at,
+		Help:    "test its payload with `target`",
+	})
 }

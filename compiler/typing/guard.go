@@ -7,6 +7,7 @@ import (
 
 	"github.com/rind-sockets/rind/compiler/diag"
 	"github.com/rind-sockets/rind/compiler/resolve"
+	"github.com/rind-sockets/rind/compiler/source"
 	"github.com/rind-sockets/rind/compiler/unit"
 	"github.com/rind-sockets/rind/plan/cond"
 )
@@ -131,11 +132,7 @@ func (t Typer) branchTest(s *resolve.State, test unit.Test) ([]cond.Guard, bool)
 		// Each of its values is a branch of its own, so the branch is the value.
 		return t.target("state", string(s.Name), s.Payload, test)
 	case !s.Branching():
-		t.fail(NoBranches, diag.Diagnostic{
-			Message: fmt.Sprintf("state %q has no branches: its payload is of kind %v", s.Name, s.Payload),
-			At:      test.At.OfKey(),
-			Help:    "only json states have branches; test the payload with `target`",
-		})
+		t.noBranches(s, test.At.OfKey())
 		return nil, false
 	case test.Binary.Value:
 		t.fail(BinaryOfOther, diag.Diagnostic{
@@ -151,10 +148,22 @@ func (t Typer) branchTest(s *resolve.State, test unit.Test) ([]cond.Guard, bool)
 	return t.desugar(cond.Branch, test)
 }
 
+func (t Typer) noBranches(s *resolve.State, at source.Place) {
+	t.fail(NoBranches, diag.Diagnostic{
+		Message: fmt.Sprintf("state %q has no branches: its payload is of kind %v", s.Name, s.Payload),
+		At:      at,
+		Help:    "only json states have branches; test the payload with `target`",
+	})
+}
+
+func branchKeysHelp(s *resolve.State) string {
+	return fmt.Sprintf("the branch keys are %s; test the rest of the payload with `target`", strings.Join(s.BranchKeys(), ", "))
+}
+
 // branchKeys checks that a filter of branches looks only at what they have.
 func (t Typer) branchKeys(s *resolve.State, filter unit.Any) bool {
 	keys := s.BranchKeys()
-	help := fmt.Sprintf("the branch keys are %s; test the rest of the payload with `target`", strings.Join(keys, ", "))
+	help := branchKeysHelp(s)
 	table, ok := filter.Value.(map[string]any)
 	if !ok {
 		t.fail(NoBranchKey, diag.Diagnostic{

@@ -16,6 +16,10 @@ type Table struct {
 	Name   string // as messages call it: "socket", "condition"
 	Doc    string
 	Fields []Field // in the order in which the documentation shows them
+
+	// Foreign has the keys that the full Rind init knows and this system does not
+	// have, so that they are not taken for misspelt ones.
+	Foreign []string
 }
 
 // Field is one key of a table.
@@ -25,19 +29,45 @@ type Field struct {
 	Type     Type
 	Required bool
 	Default  string   // as it would be written; "" when absence means none
-	Values   []string // the only strings allowed
+	Values   []string // the only strings allowed, also in an array
 	NonEmpty bool     // an empty string or array is an error
 	Doc      string
 
-	// Planned marks a key of the language that this version does not support.
-	Planned bool
+	// Min and Max are the range of a number or, in nanoseconds, of a duration.
+	// Both are 0 when there is none.
+	Min, Max int64
 
-	// Check reports what is wrong with a string, beyond Values.
+	// Inner has the keys of a [TypeTable] or [TypeChoice]; see [Field.Table].
+	Inner *Table
+
+	// Check reports what is wrong with a string, or one in an array, beyond Values.
 	Check func(string) *grammar.Error
 
 	// Into returns the pointer to the struct field for a pointer to the struct,
-	// which decides together with Type how a value is bound. Nil when Planned.
+	// which decides together with Type how a value is bound.
 	Into func(item any) any
+}
+
+// Table returns the table that the value of the field may be, or that its
+// elements may be.
+func (f Field) Table() (*Table, bool) {
+	switch f.Type { //nolint:exhaustive // the others have no keys of ours
+	case TypeConditions, TypeCondition:
+		return &ConditionTable, true
+	case TypeTriggers:
+		return &TriggerTable, true
+	case TypeTest:
+		return &TestTable, true
+	case TypeRestart:
+		return &RestartTable, true
+	case TypeRun:
+		return &RunTable, true
+	case TypeAbsences:
+		return &AbsenceTable, true
+	case TypeResource:
+		return &ResourceTable, true
+	}
+	return f.Inner, f.Inner != nil
 }
 
 // Type is the type of a key's value.
@@ -49,34 +79,46 @@ const (
 	TypeString
 	TypeBool
 	TypeInt
-	TypeAny
+	TypeDuration    // a string, or an integer of seconds
+	TypeAny         // every TOML value
 	TypeList        // of strings
+	TypeWords       // a string, or an array of them
 	TypeConditions  // list
+	TypeCondition   // one
 	TypeTriggers    // list
 	TypePermissions // list of names and ids
+	TypeAbsences    // list of names and tables
 	TypeTest
 	TypeRestart
 	TypeRun
 	TypeEnv
 	TypeOptions
-	TypeTable // only of planned keys
+	TypeResource // an integer, "infinity", or a table of both limits
+	TypeTable    // with the keys of Inner
+	TypeChoice   // one of Values, or a table with the keys of Inner
 )
 
 var typeNames = map[Type]string{
 	TypeString:      "a string",
 	TypeBool:        "a boolean",
 	TypeInt:         "an integer",
+	TypeDuration:    "a duration",
 	TypeAny:         "a value",
 	TypeList:        "an array of strings",
+	TypeWords:       "a string or an array of strings",
 	TypeConditions:  "an array of conditions",
+	TypeCondition:   "a condition",
 	TypeTriggers:    "an array of triggers",
 	TypePermissions: "an array of permission names or ids",
+	TypeAbsences:    "an array of states",
 	TypeTest:        "a string or a table",
 	TypeRestart:     "a boolean or a table",
 	TypeRun:         "a table or an array of tables",
 	TypeEnv:         "a table of strings",
 	TypeOptions:     "a table",
+	TypeResource:    "an integer, `\"infinity\"` or a table",
 	TypeTable:       "a table",
+	TypeChoice:      "a string or a table",
 }
 
 // String returns the type as messages say it: "a string".
@@ -100,29 +142,13 @@ func (t *Table) FieldOfNewer(key string) (Field, bool) {
 	return t.Fields[i], true
 }
 
-// Keys returns the keys of the table in the order of its rows, those that this
-// version supports first.
+// Keys returns the keys of the table in the order of its rows.
 func (t *Table) Keys() []string {
-	var keys, planned []string
-	for _, f := range t.Fields {
-		if f.Planned {
-			planned = append(planned, f.Key)
-		} else {
-			keys = append(keys, f.Key)
-		}
+	keys := make([]string, len(t.Fields))
+	for i, f := range t.Fields {
+		keys[i] = f.Key
 	}
-	return append(keys, planned...)
-}
-
-// Supported returns the keys that this version supports, for messages.
-func (t *Table) Supported() string {
-	var keys []string
-	for _, f := range t.Fields {
-		if !f.Planned {
-			keys = append(keys, "`"+f.Key+"`")
-		}
-	}
-	return strings.Join(keys, ", ")
+	return keys
 }
 
 // Support says what this version does with a kind of unit.
@@ -131,7 +157,6 @@ type Support uint8
 // Supports.
 const (
 	Supported Support = iota
-	Planned           // part of the language, refused by this version
 	Foreign           // of the full Rind init, ignored with a warning
 )
 
@@ -203,6 +228,17 @@ func into[U, T any](field func(*U) *T) func(any) any {
 		}
 		return field(u)
 	}
+}
+
+// within is [into] for a table that is only there when it is written.
+func within[U, T any](field func(*U) **T) func(any) any {
+	return into(func(u *U) *T {
+		p := field(u)
+		if *p == nil {
+			*p = new(T)
+		}
+		return *p
+	})
 }
 
 // shareEnv gives every process the variables of the service that it does not

@@ -3,6 +3,7 @@ package unit_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,11 +16,23 @@ import (
 // tables returns every table with a value that its rows fill.
 func tables() map[*unit.Table]any {
 	m := map[*unit.Table]any{
-		&unit.RunTable:       &unit.Run{},
-		&unit.RestartTable:   &unit.Restart{},
-		&unit.ConditionTable: &unit.Condition{},
-		&unit.TestTable:      &unit.Test{},
-		&unit.TriggerTable:   &unit.Trigger{},
+		&unit.RunTable:            &unit.Run{},
+		&unit.RestartTable:        &unit.Restart{},
+		&unit.ConditionTable:      &unit.Condition{},
+		&unit.TestTable:           &unit.Test{},
+		&unit.TriggerTable:        &unit.Trigger{},
+		&unit.SocketLimitsTable:   &unit.SocketLimits{},
+		&unit.BurstTable:          &unit.Burst{},
+		&unit.ResourceLimitsTable: &unit.ResourceLimits{},
+		&unit.ResourceTable:       &unit.ResourceLimit{},
+		&unit.SpaceTable:          &unit.Space{},
+		&unit.UserSourceTable:     &unit.UserSource{},
+		&unit.StopTable:           &unit.Stop{},
+		&unit.WatchdogTable:       &unit.Watchdog{},
+		&unit.BranchingTable:      &unit.Branching{},
+		&unit.OutputTable:         &unit.Output{},
+		&unit.AbsenceTable:        &unit.Absence{},
+		&unit.AutoPayloadTable:    &unit.AutoPayload{},
 	}
 	for i := range unit.Kinds {
 		if k := &unit.Kinds[i]; k.Support == unit.Supported {
@@ -30,45 +43,53 @@ func tables() map[*unit.Table]any {
 	return m
 }
 
-// targets has the type of field that each type of value fills.
+// targets has the type of field that each type of value fills; what the types
+// with an inner table of their own fill is the table's.
 var targets = map[unit.Type]any{
 	unit.TypeString:      new(unit.String),
 	unit.TypeBool:        new(unit.Bool),
 	unit.TypeInt:         new(unit.Int),
+	unit.TypeDuration:    new(unit.Duration),
 	unit.TypeAny:         new(unit.Any),
 	unit.TypeList:        new(unit.List),
+	unit.TypeWords:       new(unit.List),
 	unit.TypeConditions:  new(unit.Conditions),
+	unit.TypeCondition:   new(*unit.Condition),
 	unit.TypeTriggers:    new(unit.Triggers),
 	unit.TypePermissions: new(unit.PermissionRefs),
+	unit.TypeAbsences:    new(unit.Absences),
 	unit.TypeTest:        new(unit.Test),
 	unit.TypeRestart:     new(unit.Restart),
 	unit.TypeRun:         new([]unit.Run),
 	unit.TypeEnv:         new([]unit.EnvVar),
 	unit.TypeOptions:     new([]unit.Option),
+	unit.TypeResource:    new(unit.ResourceLimit),
 }
 
 func TestTables(t *testing.T) {
 	key := regexp.MustCompile(`^[a-z][a-z_-]*$`)
-	for table, item := range tables() {
+	all := tables()
+	for table, item := range all {
 		t.Run(table.Name, func(t *testing.T) {
 			seen, filled := map[string]bool{}, map[any]bool{}
 			for _, f := range table.Fields {
 				if !key.MatchString(f.Key) || f.Doc == "" || strings.HasPrefix(f.Type.String(), "an invalid") {
 					t.Errorf("row %+v has no proper key, type or doc", f)
 				}
-				if seen[f.Key] || seen[f.Newer] && f.Newer != "" {
+				if seen[f.Key] || seen[f.Newer] && f.Newer != "" || slices.Contains(table.Foreign, f.Key) {
 					t.Errorf("key %q is there twice", f.Key)
 				}
 				seen[f.Key], seen[f.Newer] = true, true
-				if f.Planned {
-					if f.Into != nil || f.Required {
-						t.Errorf("planned key %q is bound or required", f.Key)
+				into, want := f.Into(item), targets[f.Type]
+				if f.Type == unit.TypeTable || f.Type == unit.TypeChoice {
+					if want = all[f.Inner]; want == nil {
+						t.Errorf("the keys of %q are not in the list of this test", f.Key)
 					}
-					continue
+				} else if f.Inner != nil {
+					t.Errorf("key %q of type %q has a table of its own", f.Key, f.Type)
 				}
-				into := f.Into(item)
-				if got, want := fmt.Sprintf("%T", into), fmt.Sprintf("%T", targets[f.Type]); got != want {
-					t.Errorf("key %q of type %q fills a %s, want %s", f.Key, f.Type, got, want)
+				if got := fmt.Sprintf("%T", into); got != fmt.Sprintf("%T", want) {
+					t.Errorf("key %q of type %q fills a %s, want %T", f.Key, f.Type, got, want)
 				}
 				if filled[into] {
 					t.Errorf("key %q fills the field of another", f.Key)
@@ -76,6 +97,9 @@ func TestTables(t *testing.T) {
 				filled[into] = true
 				if f.Into("something else") != nil {
 					t.Errorf("key %q fills anything", f.Key)
+				}
+				if (f.Type == unit.TypeChoice) != (f.Inner != nil && f.Values != nil) {
+					t.Errorf("key %q of type %q has the words %q", f.Key, f.Type, f.Values)
 				}
 			}
 		})

@@ -1,33 +1,7 @@
 package unit
 
-// Tables inside units.
+// Tables of conditions and triggers.
 var (
-	RunTable = Table{Name: "run", Doc: "one process of a service", Fields: []Field{
-		{
-			Key: "exec", Type: TypeString, Required: true, NonEmpty: true, Into: into(func(r *Run) *String { return &r.Exec }),
-			Doc: "the program: an absolute path, or a name to look up in PATH",
-		},
-		{
-			Key: "args", Type: TypeList, Into: into(func(r *Run) *List { return &r.Args }),
-			Doc: "its arguments",
-		},
-		{
-			Key: "env", Type: TypeEnv, Into: into(func(r *Run) *[]EnvVar { return &r.Env }),
-			Doc: "its environment variables",
-		},
-		{Key: "variable", Type: TypeString, Planned: true, Doc: "a variable that holds all of this"},
-	}}
-
-	RestartTable = Table{Name: "restart", Doc: "when to start a service again after a failure", Fields: []Field{
-		{
-			Key: "max_retries", Type: TypeInt, Required: true, Into: into(func(r *Restart) *Int { return &r.MaxRetries }),
-			Doc: "how many times, at least 0",
-		},
-		{Key: "backoff", Type: TypeString, Planned: true, Doc: "the first delay"},
-		{Key: "max-backoff", Type: TypeString, Planned: true, Doc: "the longest delay"},
-		{Key: "reset-after", Type: TypeString, Planned: true, Doc: "how long it must stay up to be forgiven"},
-	}}
-
 	ConditionTable = Table{Name: "condition", Doc: "a test of a state or a signal", Fields: []Field{
 		{
 			Key: "state", Newer: "facet", Type: TypeString, Into: into(func(c *Condition) *String { return &c.State }),
@@ -45,9 +19,18 @@ var (
 			Key: "branch", Type: TypeTest, Into: into(func(c *Condition) *Test { return &c.Branch }),
 			Doc: "a test of the branch keys",
 		},
-		{Key: "all", Type: TypeConditions, Planned: true, Doc: "all of these conditions"},
-		{Key: "any", Type: TypeConditions, Planned: true, Doc: "any of these conditions"},
-		{Key: "not", Type: TypeTable, Planned: true, Doc: "not this condition"},
+		{
+			Key: "all", Type: TypeConditions, NonEmpty: true, Into: into(func(c *Condition) *Conditions { return &c.All }),
+			Doc: "all of these conditions",
+		},
+		{
+			Key: "any", Type: TypeConditions, NonEmpty: true, Into: into(func(c *Condition) *Conditions { return &c.Any }),
+			Doc: "any of these conditions",
+		},
+		{
+			Key: "not", Type: TypeCondition, Into: into(func(c *Condition) **Condition { return &c.Not }),
+			Doc: "not this condition",
+		},
 	}}
 
 	TestTable = Table{Name: "test", Doc: "how a payload is tested: exactly one of these keys", Fields: []Field{

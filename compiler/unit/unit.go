@@ -4,53 +4,6 @@ package unit
 
 import "github.com/rind-sockets/rind/compiler/source"
 
-// String is a string as written. An absent key leaves the zero String, whose
-// place is zero.
-type String struct {
-	Value string
-	At    source.Place
-}
-
-// Set reports whether the key was written.
-func (s String) Set() bool { return !s.At.IsZero() }
-
-// Bool is a boolean as written.
-type Bool struct {
-	Value bool
-	At    source.Place
-}
-
-// Set reports whether the key was written.
-func (b Bool) Set() bool { return !b.At.IsZero() }
-
-// Int is an integer as written.
-type Int struct {
-	Value int64
-	At    source.Place
-}
-
-// Set reports whether the key was written.
-func (i Int) Set() bool { return !i.At.IsZero() }
-
-// Any is a value of any TOML type, as the decoder gives it: string, int64,
-// float64, bool, time.Time, []any or map[string]any.
-type Any struct {
-	Value any
-	At    source.Place
-}
-
-// Set reports whether the key was written.
-func (a Any) Set() bool { return !a.At.IsZero() }
-
-// List is an array of strings. At is the array; a set but empty list counts.
-type List struct {
-	Items []String
-	At    source.Place
-}
-
-// Set reports whether the key was written.
-func (l List) Set() bool { return !l.At.IsZero() }
-
 // File is one decoded unit file.
 type File struct {
 	Source *source.File
@@ -60,7 +13,9 @@ type File struct {
 	Services    []Service
 	States      []State
 	Signals     []Signal
+	Timers      []Timer
 	Permissions []Permission
+	Variables   []Variable
 }
 
 // Socket is a [[socket]].
@@ -73,13 +28,31 @@ type Socket struct {
 	Trigger, OnStart, OnStop                     Triggers
 	Permissions, ManagedBy                       PermissionRefs
 	Enabled, NonBlocking                         Bool
-	Options                                      []Option // sorted by key
+	Accept, Stdio, FlushPending                  Bool
+	Options                                      []Option      // sorted by key
+	Limits                                       *SocketLimits // nil: not written
 }
 
 // Option is one entry of options = {…}.
 type Option struct {
-	Key   String // At is the key's place
-	Value Any
+	Key    String // At is the key's place
+	Value  Any
+	Prefer bool // written { prefer = Value }: the kernel may refuse it
+}
+
+// SocketLimits is the field limits of a socket.
+type SocketLimits struct {
+	Inner
+	Trigger                   *Burst // nil: not written
+	MaxConnections, PerSource Int
+	OnLimit                   String
+}
+
+// Burst is how many accesses may run the trigger of a socket in an interval.
+type Burst struct {
+	Inner
+	Burst    Int
+	Interval Duration
 }
 
 // Service is a [[service]].
@@ -88,19 +61,33 @@ type Service struct {
 	Broken bool
 
 	Name, User, Group, WorkingDir String
+	Umask, EnvFile, Ready         String
 	Run                           []Run
 	Env                           []EnvVar // of every process; what a process sets itself wins, see Run.Env
 	StartOn, StopOn               Conditions
 	OnStart, OnStop               Triggers
+	After, Capabilities           List
 	Restart                       Restart
+	NoNewPrivileges, Singleton    Bool
+	ManagedBy                     PermissionRefs
+
+	// Tables that few services have; nil when they are not written.
+	Limits         *ResourceLimits
+	Space          *Space
+	UserSource     *UserSource
+	Stop           *Stop
+	Watchdog       *Watchdog
+	Branching      *Branching
+	Stdout, Stderr *Output
 }
 
-// Run is one process of a service.
+// Run is one process of a service: Exec, or the Variable that has all of it.
 type Run struct {
-	At   source.Place
-	Exec String
-	Args List
-	Env  []EnvVar // sorted by name, with those of the service
+	At       source.Place
+	Exec     String
+	Args     List
+	Env      []EnvVar // sorted by name, with those of the service
+	Variable String
 }
 
 // EnvVar is one environment variable.
@@ -114,6 +101,63 @@ type Restart struct {
 	At         source.Place
 	Always     bool
 	MaxRetries Int
+
+	Backoff, MaxBackoff, ResetAfter Duration
+}
+
+// ResourceLimits is the field limits of a service, in the order of [Resources].
+type ResourceLimits struct {
+	Inner
+	Limits [len(Resources)]ResourceLimit
+}
+
+// ResourceLimit is one resource limit.
+type ResourceLimit struct {
+	At         source.Place
+	Soft, Hard Int // [Infinity] for none
+}
+
+// Set reports whether the key was written.
+func (l ResourceLimit) Set() bool { return !l.At.IsZero() }
+
+// Space is the field space of a service: "system", "user", or { user = NAME }.
+type Space struct {
+	Choice
+	User String
+}
+
+// UserSource is where the name of the user comes from that a service runs as.
+type UserSource struct {
+	Inner
+	State, Field, BranchKey String
+}
+
+// Stop is how a service is stopped.
+type Stop struct {
+	Inner
+	Signal  String
+	Timeout Duration
+}
+
+// Watchdog is what to do with a service that falls silent.
+type Watchdog struct {
+	Inner
+	Interval, Grace Duration
+	Action          String
+}
+
+// Branching makes an instance of a service for each branch of a state.
+type Branching struct {
+	Inner
+	State, Key   String
+	MaxInstances Int
+	Enabled      Bool
+}
+
+// Output is where the output of a service goes: a word, or { file = PATH }.
+type Output struct {
+	Choice
+	File String
 }
 
 // State is a [[state]].
@@ -121,9 +165,38 @@ type State struct {
 	At     source.Place
 	Broken bool
 
-	Name, Payload String
-	Branch        List
-	Impermanent   Bool
+	Name, Payload  String
+	Branch         List
+	Impermanent    Bool
+	After          Conditions
+	ActivateOnNone Absences
+	AutoPayload    *AutoPayload // nil: not written
+	Permissions    PermissionRefs
+}
+
+// Absences is the field activate-on-none of a state.
+type Absences struct {
+	Items []Absence
+	At    source.Place
+}
+
+// Set reports whether the key was written.
+func (a Absences) Set() bool { return !a.At.IsZero() }
+
+// Absence is a state that must not be set, or have no branch with the same value
+// at Branch as the state that lists it.
+type Absence struct {
+	At           source.Place
+	Name, Branch String
+}
+
+// AutoPayload makes the payload of a state: a command does, or a variable has it.
+type AutoPayload struct {
+	Inner
+	Eval, Variable String
+	Args, Insert   List
+	Many           Bool
+	Timeout        Duration
 }
 
 // Signal is a [[signal]].
@@ -132,6 +205,31 @@ type Signal struct {
 	Broken bool
 
 	Name, Payload String
+	Branch        List
+	After         Conditions
+	Permissions   PermissionRefs
+}
+
+// Timer is a [[timer]].
+type Timer struct {
+	At     source.Place
+	Broken bool
+
+	Name     String
+	Duration Duration
+	After    List
+	Repeat   Bool
+	Finish   Triggers
+}
+
+// Variable is a [[variable]]. Its name is global.
+type Variable struct {
+	At     source.Place
+	Broken bool
+
+	Name    String
+	Default Any
+	Env     String
 }
 
 // Permission is a [[permission]].
@@ -171,13 +269,15 @@ type Conditions struct {
 // Set reports whether the key was written.
 func (c Conditions) Set() bool { return !c.At.IsZero() }
 
-// Condition is one condition as written: Bare, or State and/or Signal with the
-// tests. The compiler checks that exactly one of the three names is set.
+// Condition is one condition as written: Bare, or a table. The compiler checks
+// that exactly one of its keys State, Signal, All, Any and Not is set.
 type Condition struct {
 	At             source.Place
 	Bare           String
 	State, Signal  String
 	Target, Branch Test
+	All, Any       Conditions
+	Not            *Condition
 }
 
 // Test is the value of target or branch: a string, or a table with exactly one

@@ -23,6 +23,10 @@ var mayImport = map[string][]string{
 	// What both programs share.
 	"plan":            {"plan/cond"},
 	"plan/cond":       {},
+	"plan/words":      {"plan", "plan/cond"},
+	"plan/graph":      {"plan", "plan/cond", "plan/words"},
+	"plan/diff":       {"plan", "plan/graph", "plan/words"},
+	"plan/explain":    {"plan", "plan/graph", "plan/words"},
 	"internal/fdpass": {},
 
 	// rindc.
@@ -35,10 +39,15 @@ var mayImport = map[string][]string{
 	"compiler/resolve":     {"compiler/diag", "compiler/source", "compiler/unit", "grammar", "plan", "plan/cond"},
 	"compiler/typing":      {"compiler/diag", "compiler/resolve", "compiler/source", "compiler/unit", "grammar", "plan", "plan/cond"},
 	"compiler/action":      {"compiler/diag", "compiler/resolve", "compiler/source", "compiler/typing", "compiler/unit", "grammar", "plan", "plan/cond"},
-	"compiler/check":       {"compiler/action", "compiler/diag", "compiler/resolve", "compiler/source", "compiler/typing", "compiler/unit", "grammar", "plan", "plan/cond", "plugins", "plugins/manifest"},
+	"compiler/check":       {"compiler/action", "compiler/check/graph", "compiler/check/sat", "compiler/diag", "compiler/resolve", "compiler/source", "compiler/typing", "compiler/unit", "grammar", "plan", "plan/cond", "plugins", "plugins/manifest"},
+	"compiler/check/graph": {},
+	"compiler/check/sat":   {"plan/cond"},
 	"compiler/lower":       {"compiler/action", "compiler/check", "compiler/resolve", "compiler/source", "compiler/typing", "compiler/unit", "grammar", "plan", "plan/cond", "plugins", "plugins/manifest"},
-	"compiler":             {"compiler/check", "compiler/decode", "compiler/diag", "compiler/lower", "compiler/resolve", "compiler/source", "compiler/unit", "plan", "plugins"},
-	"cmd/rindc":            {"compiler", "compiler/diag", "compiler/diag/render", "compiler/source", "plan"},
+	"compiler/format":      {"compiler/decode", "compiler/diag", "compiler/source", "grammar"},
+	"compiler/schema":      {"compiler/action", "compiler/unit", "grammar", "plan", "plan/cond", "plugins/manifest"},
+	"compiler/policy":      {"compiler/diag", "compiler/source", "grammar"},
+	"compiler":             {"compiler/action", "compiler/check", "compiler/decode", "compiler/diag", "compiler/lower", "compiler/policy", "compiler/resolve", "compiler/source", "compiler/typing", "compiler/unit", "plan", "plugins"},
+	"cmd/rindc":            {"compiler", "compiler/diag", "compiler/diag/render", "compiler/format", "compiler/policy", "compiler/schema", "compiler/source", "plan", "plan/diff", "plan/explain", "plan/graph", "plugins"},
 
 	// rindrun.
 	"api/rind/control/v1":                  {},
@@ -95,7 +104,8 @@ var generated = []string{
 // pure packages compute; they do not touch the world.
 var pure = []string{
 	"compiler/source", "compiler/diag", "compiler/unit", "compiler/resolve", "compiler/typing", "compiler/action",
-	"compiler/check", "compiler/lower", "plan", "plan/cond", "runtime/flow",
+	"compiler/check", "compiler/check/graph", "compiler/check/sat", "compiler/lower", "compiler/policy", "compiler/schema", "plan", "plan/cond", "plan/words", "plan/graph", "plan/diff",
+	"plan/explain", "runtime/flow",
 }
 
 // worldly is the part of the standard library that pure packages may not use.

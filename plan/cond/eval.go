@@ -76,44 +76,45 @@ func (g *Guard) Match(v Value, keys map[string]any) bool {
 	return false
 }
 
-func (p Pred) match(v Value, keys map[string]any) bool {
-	op, ok := LookupOperator(p.Op)
-	if !ok {
+func (p *Pred) match(v Value, keys map[string]any) bool {
+	op := operator(p.Op)
+	if op == nil {
 		return false
 	}
-	s := subject{text: v.Text(), tree: v.tree, kind: v.kind}
+	s := subject{value: v.Text(), tree: v.tree, kind: v.kind}
 	if p.Root == Branch {
 		if keys == nil {
 			return false
 		}
-		if s, ok = branchSubject(keys); !ok {
-			return false
+		s = subject{tree: keys, kind: JSON}
+		if len(p.Path) == 0 {
+			var ok bool
+			if s.value, ok = branchText(keys); !ok {
+				return false
+			}
 		}
 	}
 	if len(p.Path) > 0 {
+		var ok bool
 		if s, ok = s.at(p.Path); !ok {
 			return false
 		}
 	}
-	return op.eval(s, p.Lit)
+	return op.eval(s, p)
 }
 
-// branchSubject is the object of the key fields; with a single key it is, as a
-// whole, also the text of that field, so that branch = "eth0" means the key.
-func branchSubject(keys map[string]any) (subject, bool) {
-	text, err := Canonical(keys)
-	if err != nil {
-		return subject{}, false
-	}
-	s := subject{text: text, tree: keys, kind: JSON}
+// branchText is the text of the key fields as a whole: their object, but with a
+// single key that is a string that one, so that branch = "eth0" means the key.
+func branchText(keys map[string]any) (string, bool) {
 	if len(keys) == 1 {
 		for _, only := range keys {
 			if str, ok := only.(string); ok {
-				s.text = str
+				return str, true
 			}
 		}
 	}
-	return s, true
+	text, err := Canonical(keys)
+	return text, err == nil
 }
 
 // at follows a path into a json payload.
@@ -140,12 +141,5 @@ func (s subject) at(path []string) (subject, bool) {
 			return subject{}, false
 		}
 	}
-	text, ok := tree.(string) // text operators see a string without its quotes
-	if !ok {
-		var err error
-		if text, err = Canonical(tree); err != nil {
-			return subject{}, false
-		}
-	}
-	return subject{text: text, tree: tree, kind: JSON, part: true}, true
+	return subject{tree: tree, kind: JSON, part: true}, true
 }

@@ -6,6 +6,7 @@ package cond
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 )
 
@@ -60,6 +61,16 @@ type Pred struct {
 	Path []string `json:"path,omitempty"` // object keys or decimal array indices
 	Op   Op       `json:"op"`
 	Lit  any      `json:"lit,omitempty"` // JSON data; for "is" the name of a type
+
+	pattern *regexp.Regexp // of Lit, compiled when the predicate was decoded
+}
+
+// Equal reports whether p and q are the same test.
+func (p *Pred) Equal(q *Pred) bool {
+	if p == nil || q == nil {
+		return p == q
+	}
+	return p.Root == q.Root && p.Op == q.Op && slices.Equal(p.Path, q.Path) && same(p.Lit, q.Lit)
 }
 
 // wireAtom spells an atom {"state":"a@b"} or {"signal":"a@b"}.
@@ -138,14 +149,21 @@ func (p *Pred) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	var err error
-	p.Lit, err = decodeTree(w.Lit)
-	return err
+	if p.Lit, err = decodeTree(w.Lit); err != nil {
+		return err
+	}
+	if text, ok := p.Lit.(string); ok && p.Op == OpMatches && len(text) <= maxPattern {
+		if pattern, err := regexp.Compile(text); err == nil { // else validation reports it
+			p.pattern = pattern
+		}
+	}
+	return nil
 }
 
 // MarshalJSON implements [json.Marshaler].
-func (p Pred) MarshalJSON() ([]byte, error) {
+func (p *Pred) MarshalJSON() ([]byte, error) {
 	type plain Pred
-	return encode(plain(p))
+	return encode((*plain)(p))
 }
 
 // Atoms calls f for every atom of e, from left to right.

@@ -150,8 +150,9 @@ func escape(r rune) string {
 	return fmt.Sprintf(`\u{%x}`, r)
 }
 
-// visible returns s with everything escaped that is not shown.
-func visible(s string) string {
+// Visible returns s with everything escaped that a terminal would not show as a
+// character, so that nothing of a file can change how it behaves.
+func Visible(s string) string {
 	clean := func(r rune) bool { return r != utf8.RuneError && unicode.IsPrint(r) }
 	if strings.IndexFunc(s, func(r rune) bool { return !clean(r) }) < 0 {
 		return s

@@ -13,9 +13,26 @@ import (
 	"github.com/rind-sockets/rind/compiler/source"
 )
 
+var textFormat = Format{
+	Name:   "text",
+	About:  "for people, with source lines",
+	People: true,
+	Write: func(w io.Writer, r Report) error {
+		return Text(w, r.Diags, r.Locate, r.Text)
+	},
+}
+
 // TextOptions configure [Text]. The zero TextOptions are fit for a file.
 type TextOptions struct {
 	Color bool // ANSI colours, for a terminal
+
+	// Limit is how many diagnostics are shown; of more, the least severe are
+	// left out first. 0 means all.
+	Limit int
+
+	// Hint is what the summary says about diagnostics that have a fix, with one
+	// %d for their number. Without it nothing is said.
+	Hint string
 }
 
 // Text writes ds for people, in the order given, and a summary at the end:
@@ -29,35 +46,63 @@ type TextOptions struct {
 // diagnostic without a severity is a mistake of the rule that made it: it is
 // shown as such, and an error is returned.
 func Text(w io.Writer, ds []diag.Diagnostic, locate func(source.Place) source.Span, o TextOptions) error {
-	t := text{w: bufio.NewWriter(w), locate: locate, color: o.Color}
+	t := newText(w, locate, o.Color)
+	shown := limit(ds, o.Limit)
 	var bad []error
-	errorCount, warnings := 0, 0
-	for _, d := range ds {
-		switch d.Severity {
-		case diag.Error:
-			errorCount++
-		case diag.Warning:
-			warnings++
-		default:
+	for _, d := range shown {
+		if d.Severity < diag.Error || d.Severity > diag.Note {
 			bad = append(bad, fmt.Errorf("diagnostic %q has no severity: %s", d.Code, d.Message))
 		}
 		t.diagnostic(d)
 	}
 	if len(ds) > 0 {
-		t.line(bold, summary(errorCount, warnings))
+		summary := tally(ds).String()
+		if more := len(ds) - len(shown); more > 0 {
+			summary += fmt.Sprintf("; %d more are not shown", more)
+		}
+		if n := fixable(ds, locate); n > 0 && o.Hint != "" {
+			summary += "; " + fmt.Sprintf(o.Hint, n)
+		}
+		t.line(bold, summary)
 	}
 	return errors.Join(append(bad, t.w.Flush())...)
 }
 
-func summary(errorCount, warnings int) string {
-	var parts []string
-	if errorCount > 0 {
-		parts = append(parts, count(errorCount, "error"))
+// limit returns the n most severe of ds, or all if n is 0, in their order.
+func limit(ds []diag.Diagnostic, n int) []diag.Diagnostic {
+	if n <= 0 || len(ds) <= n {
+		return ds
 	}
-	if warnings > 0 {
-		parts = append(parts, count(warnings, "warning"))
+	room := n
+	taken := make([]bool, len(ds))
+	for s := diag.Severity(0); s <= diag.Note; s++ {
+		for i, d := range ds {
+			if d.Severity == s && room > 0 {
+				taken[i] = true
+				room--
+			}
+		}
 	}
-	return strings.Join(parts, ", ")
+	shown := make([]diag.Diagnostic, 0, n)
+	for i, d := range ds {
+		if taken[i] {
+			shown = append(shown, d)
+		}
+	}
+	return shown
+}
+
+func fixable(ds []diag.Diagnostic, locate func(source.Place) source.Span) int {
+	n := 0
+	for _, d := range ds {
+		if d.Fix == nil {
+			continue // it need not be located
+		}
+		if _, ok := d.Edit(locate); ok {
+			n++
+		}
+	}
+	return n
 }
 
 func count(n int, noun string) string {
@@ -87,6 +132,10 @@ type text struct {
 	color  bool
 }
 
+func newText(w io.Writer, locate func(source.Place) source.Span, color bool) *text {
+	return &text{w: bufio.NewWriter(w), locate: locate, color: color}
+}
+
 func (t *text) write(s style, str string) {
 	if t.color && s != plain && str != "" {
 		str = string(s) + str + reset
@@ -101,35 +150,30 @@ func (t *text) line(s style, str string) {
 
 func (t *text) diagnostic(d diag.Diagnostic) {
 	mark := red
-	if d.Severity == diag.Warning {
+	switch d.Severity {
+	case diag.Warning:
 		mark = yellow
+	case diag.Note:
+		mark = blue
+	case diag.Error:
 	}
 	at := d.Where(t.locate)
-	t.place(at)
+	t.write(bold, place(at))
 	t.write(mark, d.Severity.String()+": ")
-	t.line(bold, fmt.Sprintf("%s [%s]", visible(d.Message), visible(string(d.Code))))
+	t.line(bold, fmt.Sprintf("%s [%s]", Visible(d.Message), Visible(string(d.Code))))
 	t.snippet(at, mark)
 	if d.Help != "" {
 		t.write(green, "help: ")
-		t.line(plain, visible(d.Help))
+		t.line(plain, Visible(d.Help))
 	}
 	for _, l := range d.Labels {
 		at := l.Where(t.locate)
-		t.place(at)
+		t.write(bold, place(at))
 		t.write(blue, "note: ")
-		t.line(plain, visible(l.Message))
+		t.line(plain, Visible(l.Message))
 		t.snippet(at, blue)
 	}
 	t.line(plain, "")
-}
-
-// place writes "file:line:col: ", or nothing for a span without a file.
-func (t *text) place(at source.Span) {
-	if at.IsZero() {
-		return
-	}
-	line, col := at.File.Position(at.Start)
-	t.write(bold, fmt.Sprintf("%s:%d:%d: ", visible(at.File.Name), line, col))
 }
 
 // snippet writes the line of a span and marks the span below it; of a span over

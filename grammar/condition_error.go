@@ -1,0 +1,270 @@
+package grammar
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/plan/cond"
+)
+
+// conditionToken is a token with its place, for messages.
+type conditionToken struct {
+	kind int
+	text string
+	at   int
+}
+
+func (t conditionToken) is(text string) bool { return t.text == text && t.kind != condString }
+
+func conditionTokensOf(s string) []conditionToken {
+	var tokens []conditionToken
+	for at := 0; at < len(s); {
+		kind, n := nextConditionToken(s[at:])
+		if kind != condSpace {
+			tokens = append(tokens, conditionToken{kind, s[at : at+n], at})
+		}
+		at += n
+	}
+	return tokens
+}
+
+// checkBrackets reports brackets that do not fit, or nest too deep for the
+// parser.
+func checkBrackets(s string) *Error {
+	closing := map[string]string{"(": ")", "[": "]", "{": "}"}
+	var open []conditionToken
+	for _, t := range conditionTokensOf(s) {
+		if t.kind != condPunct {
+			continue
+		}
+		if closing[t.text] != "" {
+			if open = append(open, t); len(open) > maxConditionDepth {
+				return errorAt(t.at, t.at+1, "split it into several conditions", "a condition nests more than %d levels deep", maxConditionDepth)
+			}
+		}
+		if !slices.Contains([]string{")", "]", "}"}, t.text) {
+			continue
+		}
+		if len(open) == 0 {
+			return errorAt(t.at, t.at+1, "remove it", "`%s` closes nothing", t.text)
+		}
+		last := open[len(open)-1]
+		if closing[last.text] != t.text {
+			return errorAt(t.at, t.at+1, fmt.Sprintf("close with `%s`", closing[last.text]), "`%s` does not close `%s`", t.text, last.text)
+		}
+		open = open[:len(open)-1]
+	}
+	return nil
+}
+
+// otherSpellings has what other languages write.
+var otherSpellings = map[string]string{
+	"&&": "and", "&": "and", "||": "or", "|": "or", "!": "not", "=": "==", "~": "matches", "=~": "matches", "<>": "!=",
+}
+
+// explainCondition says what is wrong with s, which the parser refused at the
+// byte stopped, and what could stand there.
+func explainCondition(s string, stopped int) *Error {
+	tokens := conditionTokensOf(s)
+	i := slices.IndexFunc(tokens, func(t conditionToken) bool { return t.at >= stopped })
+	if len(tokens) == 0 {
+		return errorAt(0, len(s), "write the name of a state or signal", "a condition must not be empty")
+	}
+	if i < 0 {
+		return explainEnd(tokens)
+	}
+	t := tokens[i]
+	end := t.at + len(t.text)
+	if t.kind == condStrange && (t.text[0] == '"' || t.text[0] == '\'') {
+		return errorAt(t.at, end, "close it with "+t.text[:1], "a string is not closed")
+	}
+	wanted := expectedAfter(tokens[:i])
+	help := "write " + wanted.String()
+	near, known := otherSpellings[s[t.at:min(t.at+2, len(s))]]
+	if known {
+		end = t.at + 2
+	} else {
+		near, known = otherSpellings[t.text]
+	}
+	if !known {
+		near, known = diag.Nearest(t.text, wanted.words)
+	}
+	switch {
+	case i > 0 && (tokens[i-1].is("facet") || tokens[i-1].is("impulse")):
+		word := map[string]string{"facet": "state", "impulse": "signal"}[tokens[i-1].text]
+		before := tokens[i-1]
+		return errorAt(before.at, before.at+len(before.text), fmt.Sprintf("write `%s`", word),
+			"`%s` is what newer Rind versions call `%s`", before.text, word)
+	case t.is(":") && i > 0 && i+1 < len(tokens) && tokens[i-1].kind == condWord:
+		before, after := tokens[i-1], tokens[i+1]
+		return errorAt(before.at, after.at+len(after.text), fmt.Sprintf("write `%s@%s`", before.text, after.text),
+			"`group:name` is the spelling of newer Rind versions")
+	case known && slices.Contains(wanted.words, near):
+		help = fmt.Sprintf("did you mean `%s`?", near)
+	case t.kind == condAddress && slices.Contains(wanted.words, "target"):
+		help = "write `target` or `branch`: a guard looks at one payload"
+	}
+	return errorAt(t.at, end, help, "`%s` is not expected here", clipText(s[t.at:end]))
+}
+
+func clipText(s string) string {
+	const most = 64
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// explainEnd says what is missing at the end of a condition.
+func explainEnd(tokens []conditionToken) *Error {
+	var open []conditionToken
+	for _, t := range tokens {
+		if t.kind == condPunct && strings.ContainsAny(t.text, "([{") {
+			open = append(open, t)
+		} else if t.kind == condPunct && strings.ContainsAny(t.text, ")]}") {
+			open = open[:len(open)-1] // checkBrackets has seen that they fit
+		}
+	}
+	last := tokens[len(tokens)-1]
+	wanted := expectedAfter(tokens)
+	if len(open) > 0 && wanted.complete {
+		t := open[len(open)-1]
+		return errorAt(t.at, t.at+1, "close it", "`%s` is never closed", t.text)
+	}
+	return errorAt(last.at, last.at+len(last.text), "write "+wanted.String(), "something is missing behind `%s`", clipText(last.text))
+}
+
+// expected is what may stand somewhere: words, and what has no spelling of its
+// own.
+type expected struct {
+	words    []string
+	other    string
+	complete bool // the condition, or what the bracket is around, may end here
+}
+
+func (e expected) String() string {
+	var list []string
+	for _, w := range e.words {
+		list = append(list, "`"+w+"`")
+	}
+	if e.other != "" {
+		list = append(list, e.other)
+	}
+	if last := len(list) - 1; last > 0 {
+		return strings.Join(list[:last], ", ") + " or " + list[last]
+	}
+	return strings.Join(list, "")
+}
+
+// expectedAfter returns what may follow tokens, which the grammar takes.
+func expectedAfter(tokens []conditionToken) expected {
+	if len(tokens) == 0 {
+		return expected{words: []string{"not", "all", "any", "state", "signal"}, other: "a name"}
+	}
+	last := tokens[len(tokens)-1]
+	inGuard, bracket := surroundings(tokens)
+	starts := last.kind == condPunct && strings.ContainsAny(last.text, "(,") || last.kind == condKeyword && slices.Contains([]string{"and", "or", "not"}, last.text)
+	switch {
+	case bracket == "[" || bracket == "{":
+		return expectedInValue(last, bracket)
+	case inGuard && last.is("/"):
+		return expected{other: "a key; quote one that is not letters, digits, `_`, `.` and `-`"}
+	case inGuard && !isPart(tokens) && (last.kind == condOperator || last.kind == condSign):
+		if last.is(string(cond.OpIs)) {
+			return expected{words: cond.TypeNames}
+		}
+		return expected{words: []string{"true", "false", "null"}, other: "a number, a string in quotes, a `[list]` or a `{table}`"}
+	case inGuard && starts && !isPart(tokens):
+		return expected{words: []string{"target", "branch", "not"}, other: "`(`"}
+	case inGuard && afterPath(tokens):
+		return expected{words: append(operatorWords(), "and", "or"), other: "`,` or `)`", complete: true}
+	case inGuard:
+		return expected{words: []string{"and", "or"}, other: "`,` or `)`", complete: true}
+	case starts:
+		return expected{words: []string{"not", "all", "any", "state", "signal"}, other: "a name"}
+	case last.kind == condKeyword && (last.text == "state" || last.text == "signal") && !afterKind(tokens):
+		return expected{other: "a name, such as `net@up`"}
+	case last.kind == condKeyword && !afterKind(tokens): // all, any
+		return expected{other: "`(`"}
+	}
+	return expected{words: []string{"and", "or"}, other: "`(` and a test of the payload", complete: true}
+}
+
+// expectedInValue is [expectedAfter] inside a list, a table or an index.
+func expectedInValue(last conditionToken, bracket string) expected {
+	switch {
+	case last.is("["), last.is(",") && bracket == "[", last.is(":"), last.is("="):
+		return expected{words: []string{"true", "false", "null"}, other: "a number, a string in quotes, a `[list]` or a `{table}`"}
+	case last.is("{"), last.is(","):
+		return expected{other: "a key"}
+	}
+	return expected{other: "`,` or the end of the bracket", complete: true}
+}
+
+// surroundings reports whether the end of tokens is inside the parentheses of a
+// guard, and which bracket is the innermost open one.
+func surroundings(tokens []conditionToken) (inGuard bool, bracket string) {
+	type level struct {
+		bracket string
+		guard   bool
+	}
+	open := []level{{}}
+	for i, t := range tokens {
+		if t.kind != condPunct {
+			continue
+		}
+		switch t.text {
+		case "(":
+			before := i > 0 && (tokens[i-1].kind != condKeyword && tokens[i-1].kind != condPunct || afterKind(tokens[:i]))
+			open = append(open, level{"(", open[len(open)-1].guard || before})
+		case "[", "{":
+			open = append(open, level{t.text, open[len(open)-1].guard})
+		case ")", "]", "}":
+			open = open[:max(len(open)-1, 1)]
+		}
+	}
+	last := open[len(open)-1]
+	return last.guard, last.bracket
+}
+
+// afterKind reports whether the last token is a name because "state" or "signal"
+// is before it.
+func afterKind(tokens []conditionToken) bool {
+	n := len(tokens)
+	return n > 1 && (tokens[n-2].is("state") || tokens[n-2].is("signal")) && !afterKind(tokens[:n-1])
+}
+
+// isPart reports whether the last token is a segment of a path, whatever else
+// its text could be.
+func isPart(tokens []conditionToken) bool {
+	n := len(tokens)
+	return n > 1 && tokens[n-2].is("/")
+}
+
+// afterPath reports whether tokens end with a path of a guard that nothing is
+// compared with yet.
+func afterPath(tokens []conditionToken) bool {
+	for i, t := range slices.Backward(tokens) {
+		switch {
+		case isPart(tokens[:i+1]), t.is("/"), t.is("["), t.is("]"), strings.Trim(t.text, "0123456789") == "":
+		case t.is("target"), t.is("branch"):
+			return true
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// operatorWords lists the operators as they are written.
+func operatorWords() []string {
+	var words []string
+	for _, o := range cond.Operators {
+		if o.Op != cond.OpExists {
+			words = append(words, string(o.Op))
+		}
+	}
+	return words
+}

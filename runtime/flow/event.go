@@ -165,6 +165,19 @@ type ExitStatus struct {
 // Failed reports whether the process did not end with status 0.
 func (s ExitStatus) Failed() bool { return s.Code != 0 || s.Signal != "" }
 
+// Crashed reports whether the process failed by itself. The signals that people,
+// their tools and the kernel's OOM killer end processes with are no crash: a
+// service that is killed again and again must not be slow to come back.
+func (s ExitStatus) Crashed() bool {
+	switch s.Signal {
+	case "":
+		return s.Code != 0
+	case "SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGTERM":
+		return false
+	}
+	return true
+}
+
 func (Boot) isEvent()           {}
 func (SetState) isEvent()       {}
 func (RemoveState) isEvent()    {}

@@ -33,6 +33,10 @@ const (
 	maxReopen = 30 * time.Second
 	minRetry  = 100 * time.Millisecond // an owner that cannot be started
 	maxRetry  = 30 * time.Second
+
+	// freeCrashes are forgiven before accesses wait longer each time: many a
+	// service that works ends with a status other than 0.
+	freeCrashes = 5
 )
 
 // socket is one socket of the plan. While it is open and its owner is alive, it

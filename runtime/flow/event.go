@@ -105,6 +105,14 @@ type (
 	// Accessed says that a watched socket has something waiting.
 	Accessed struct{ Socket plan.Name }
 
+	// Inspected answers [Inspect]. Waiting has one number for each connection
+	// that waits, the same for as long as it does. It is empty if that cannot be
+	// known, as for datagrams and for connections that were reset.
+	Inspected struct {
+		Socket  plan.Name
+		Waiting []uint64
+	}
+
 	// Arrived is one connection or datagram that [Serve] took from a socket
 	// without owner.
 	Arrived struct {
@@ -192,6 +200,7 @@ func (OpenFailed) isEvent()     {}
 func (Closed) isEvent()         {}
 func (Broken) isEvent()         {}
 func (Accessed) isEvent()       {}
+func (Inspected) isEvent()      {}
 func (Arrived) isEvent()        {}
 func (Served) isEvent()         {}
 func (ProcessStarted) isEvent() {}

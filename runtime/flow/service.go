@@ -331,6 +331,8 @@ func (e *Engine) release(svc *service, reason string) {
 		case s.state != SocketHeld:
 		case pause > 0:
 			e.pause(s, pause, what+reason)
+		case s.vain:
+			e.limitVain(s)
 		default:
 			e.resume(s, "owner "+string(svc.def.Name)+" is down: "+reason)
 		}
@@ -393,6 +395,9 @@ func (e *Engine) serviceTimer(svc *service, t TimerID) {
 	switch t.Kind {
 	case TimerForgive:
 		svc.retries, svc.unable = 0, 0
+		for _, s := range svc.sockets {
+			s.vain = false // it has been up for long: whoever waited then is served
+		}
 	case TimerStopGrace:
 		e.report("service does not stop, killing it", string(svc.def.Name), fmt.Sprintf("SIGTERM was ignored for %v", plan.StopTimeout))
 		e.kill(svc, true)

@@ -102,30 +102,37 @@ func newProcesses(r *runner, d *daemon, environ []string) *processes {
 // Spawn implements [loop.Processes]. The worker gets descriptors of its own, so
 // that a socket may be stopped while its owner is being started.
 func (p *processes) Spawn(f flow.Spawn) {
-	files := make([]proc.File, 0, len(f.Sockets))
+	var in handover
 	for _, name := range f.Sockets {
-		file, err := p.daemon.sockets.duplicate(name)
+		file, release, err := p.daemon.sockets.duplicate(name)
 		if err != nil {
-			closeFiles(files)
+			in.release()
 			p.daemon.loop.Post(flow.ProcessFailed{Process: f.Process, Reason: err.Error()})
 			return
 		}
-		files = append(files, file)
+		in.files = append(in.files, file)
+		in.releases = append(in.releases, release)
 	}
-	p.tasks.Go(func() { p.serve(f.Process, files) })
+	p.tasks.Go(func() { p.serve(f.Process, in) })
 }
 
-func closeFiles(files []proc.File) {
-	for _, f := range files {
-		_ = unix.Close(f.FD) // a duplicate of a listener: nothing can be lost
+// handover are the copies of listeners for one start of their owner.
+type handover struct {
+	files    []proc.File
+	releases []func()
+}
+
+func (in handover) release() {
+	for _, release := range in.releases {
+		release()
 	}
 }
 
 // serve is the life of one process of a service, from its start to its end.
-func (p *processes) serve(id flow.ProcessID, files []proc.File) {
+func (p *processes) serve(id flow.ProcessID, in handover) {
 	who := serviceAttr(id)
-	process, err := p.startService(id, files, who)
-	closeFiles(files)
+	process, err := p.startService(id, in.files, who)
+	in.release()
 	if err != nil {
 		p.daemon.loop.Post(flow.ProcessFailed{Process: id, Reason: err.Error()})
 		return

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -35,6 +37,10 @@ type sockets struct {
 	lastID listen.ID
 }
 
+// settleTimeout bounds the wait for processes that are between clone and exec
+// when a listener is closed.
+const settleTimeout = 5 * time.Second
+
 // listener is one open socket. Its descriptor is the daemon's until close.
 type listener struct {
 	name  plan.Name
@@ -48,6 +54,8 @@ type listener struct {
 	life    context.Context // of the connections that server finishes
 	serving bool
 	closing bool // close it as soon as nobody serves it
+
+	copies sync.WaitGroup // of the descriptor, that workers have
 }
 
 func newSockets(ctx context.Context, d *daemon, set *listen.Set) *sockets {
@@ -161,6 +169,12 @@ func (s *sockets) finish(li *listener) {
 			err = listen.RemoveNode(li.facts.Path, li.facts.Dev, li.facts.Ino)
 		}
 		s.complain(li.name, errors.Join(err, unix.Close(li.fd)))
+		// The address is free when the last copy is closed, those that processes
+		// being started have until their exec too.
+		li.copies.Wait()
+		ctx, cancel := context.WithTimeout(s.ctx, settleTimeout)
+		s.complain(li.name, proc.Settle(ctx))
+		cancel()
 		s.daemon.loop.Post(flow.Closed{Socket: li.name})
 		if li.server != nil {
 			li.server.Wait()
@@ -189,7 +203,7 @@ func (s *sockets) Watch(name plan.Name, what loop.Watching) {
 // Inspect implements [loop.Sockets]. The worker gets a descriptor of its own. If
 // it cannot find out who waits, the answer is that nobody is known.
 func (s *sockets) Inspect(name plan.Name) {
-	f, err := s.duplicate(name)
+	f, release, err := s.duplicate(name)
 	if err != nil {
 		s.complain(name, err)
 		s.daemon.loop.Post(flow.Inspected{Socket: name})
@@ -200,7 +214,7 @@ func (s *sockets) Inspect(name plan.Name) {
 		if err != nil && !errors.Is(err, peer.ErrNoQueue) {
 			s.complain(name, err)
 		}
-		_ = unix.Close(f.FD)
+		release()
 		s.daemon.loop.Post(flow.Inspected{Socket: name, Waiting: waiting})
 	})
 }
@@ -261,18 +275,23 @@ func (s *sockets) served(li *listener, err error) flow.Event {
 }
 
 // duplicate returns a copy of a listener's descriptor for one start of its
-// owner: the listener may be closed while the start is under way. The copy is
-// the caller's to close.
-func (s *sockets) duplicate(name plan.Name) (proc.File, error) {
+// owner, or one look at who waits: the listener may be closed meanwhile. The
+// copy is closed by release, which may be called on any goroutine, once.
+func (s *sockets) duplicate(name plan.Name) (file proc.File, release func(), err error) {
 	li := s.open[name]
 	if li == nil {
-		return proc.File{}, fmt.Errorf("socket %s is not open", name)
+		return proc.File{}, nil, fmt.Errorf("socket %s is not open", name)
 	}
 	fd, err := unix.FcntlInt(uintptr(li.fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
-		return proc.File{}, fmt.Errorf("duplicate the descriptor of socket %s: %w", name, err)
+		return proc.File{}, nil, fmt.Errorf("duplicate the descriptor of socket %s: %w", name, err)
 	}
-	return proc.File{FD: fd, Name: li.def.FDName, NonBlock: li.def.NonBlocking}, nil
+	li.copies.Add(1)
+	release = func() {
+		_ = unix.Close(fd) // a duplicate: nothing can be lost
+		li.copies.Done()
+	}
+	return proc.File{FD: fd, Name: li.def.FDName, NonBlock: li.def.NonBlocking}, release, nil
 }
 
 // complain logs what should not happen and leaves everything in order.

@@ -38,26 +38,27 @@ func (e *Engine) overLimit(s *socket) bool {
 		return false
 	case s.def.Lifecycle == plan.Owned:
 		s.gated = true
-		e.look(s)
+		e.look(s, s.activations)
 	default:
 		e.limit(s, fmt.Sprintf("trigger-limit: more than %d accesses within %v", triggerBurst, triggerWindow))
 	}
 	return true
 }
 
-// countActivation looks at who waits, if it is time to.
+// countActivation looks at who waits, if it is time to. The start does not wait
+// for the answer.
 func (e *Engine) countActivation(s *socket) {
+	over := s.activations // all of them are over: the owner is down
 	s.activations++
-	s.unseen++
-	if s.unseen >= lookEvery || s.limited > 0 && s.unseen >= lookAfter {
-		e.look(s)
+	if n := s.activations - s.looked; n >= lookEvery || s.limited > 0 && n > lookAfter {
+		e.look(s, over)
 	}
 }
 
-func (e *Engine) look(s *socket) {
-	s.unseen = 0
+// look asks who waits, when so many activations are over. One look at a time.
+func (e *Engine) look(s *socket, over uint64) {
 	if !s.inspecting {
-		s.inspecting = true
+		s.inspecting, s.over = true, over
 		e.emit(Inspect{s.def.Name})
 	}
 }
@@ -77,11 +78,15 @@ func (e *Engine) inspected(ev Inspected) {
 	if s == nil || !s.inspecting {
 		return
 	}
-	before, gated := s.waited, s.gated
-	s.inspecting, s.gated = false, false
-	s.waited = slices.Sorted(slices.Values(ev.Waiting))
-	s.vain = len(before) > 0 && subset(before, s.waited)
-	if len(before) > 0 && !s.vain || len(s.waited) == 0 && !gated {
+	s.inspecting = false
+	if s.gated && s.over < s.activations { // this answer is older than the question
+		e.look(s, s.activations)
+		return
+	}
+	gated := s.gated
+	s.gated = false
+	known := s.compare(slices.Sorted(slices.Values(ev.Waiting)))
+	if known && !s.vain || len(ev.Waiting) == 0 && !gated {
 		s.limited = 0 // somebody was taken
 	}
 	if s.state != SocketListening || e.stopping {
@@ -91,16 +96,33 @@ func (e *Engine) inspected(ev Inspected) {
 	case s.vain:
 		e.limitVain(s)
 	case !gated:
-	case len(s.waited) == 0: // nothing can be known: datagrams, or connections that were reset
+	case len(ev.Waiting) == 0: // nothing can be known: datagrams, or connections that were reset
 		e.limit(s, fmt.Sprintf("trigger-limit: more than %d accesses within %v", triggerBurst, triggerWindow))
-	case len(before) == 0:
-		s.burst = triggerBurst - lookEvery + 1 // with this one
-		e.admit(s)
 	default:
-		s.burst = 1
+		s.burst = triggerBurst - lookEvery + 1 // with this one
+		if known {
+			s.burst = 1
+		}
 		e.arm(s.timer(TimerWindow), triggerWindow)
 		e.admit(s)
 	}
+}
+
+// compare reports whether it is known if the owner takes those who wait, and
+// keeps in s.vain that it does not. Two looks tell only if some activations began
+// after the first and were over before the second.
+func (s *socket) compare(now []uint64) (known bool) {
+	switch {
+	case len(s.waited) == 0:
+		s.vain = false
+	case s.over < s.looked+lookAfter:
+		return false // too soon: the earlier look stays
+	default:
+		known = true
+		s.vain = subset(s.waited, now)
+	}
+	s.waited, s.looked = now, s.activations
+	return known
 }
 
 // limitVain pauses a socket whose owner is started again and again and takes
@@ -122,7 +144,7 @@ func subset(a, b []uint64) bool {
 
 // forgetLimit makes a socket as if it had never been paused.
 func (e *Engine) forgetLimit(s *socket) {
-	s.burst, s.limited, s.unseen, s.waited, s.vain = 0, 0, 0, nil, false
+	s.burst, s.limited, s.waited, s.vain, s.looked = 0, 0, nil, false, s.activations
 	e.cancel(s.timer(TimerWindow))
 	e.cancel(s.timer(TimerResume))
 }

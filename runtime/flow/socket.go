@@ -60,11 +60,12 @@ type socket struct {
 	activations uint64
 	burst       int      // accesses within the window; with the first one it begins
 	limited     int      // pauses in a row
-	unseen      int      // activations since the last look at who waits
 	inspecting  bool     // an Inspect is not answered yet
-	gated       bool     // and an access waits for the answer
+	over        uint64   // activations that were over when it was sent
+	gated       bool     // an access waits for the answer
 	waited      []uint64 // who waited at the last look, sorted
-	vain        bool     // and at the one before
+	looked      uint64   // activations when its answer came
+	vain        bool     // all of them had waited before
 }
 
 // await is the answer that a socket waits for.

@@ -148,6 +148,14 @@ func TestS120StrangersMayOnlyLook(t *testing.T) {
 			_, err := c.Emit(ctx, &controlv1.EmitRequest{Name: "halt"})
 			return err
 		},
+		"Emit what is not there": func() error {
+			_, err := c.Emit(ctx, &controlv1.EmitRequest{Name: "nothing"})
+			return err
+		},
+		"SetState of what is not there": func() error {
+			_, err := c.SetState(ctx, &controlv1.SetStateRequest{Name: "nothing"})
+			return err
+		},
 		"Shutdown": func() error {
 			_, err := c.Shutdown(ctx, &controlv1.ShutdownRequest{})
 			return err

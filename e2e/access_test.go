@@ -32,8 +32,8 @@ func TestS64S65S66WithoutOwnerEveryAccessCounts(t *testing.T) {
 	tests := []struct {
 		name, units, network, addr string
 	}{
-		{"tcp", counted("tcp", "$IP:1", ""), "tcp", "$IP:1"},
-		{"udp", counted("udp", "$IP:1", ""), "udp", "$IP:1"},
+		{"tcp", counted("tcp", "$IP:7001", ""), "tcp", "$IP:7001"},
+		{"udp", counted("udp", "$IP:7001", ""), "udp", "$IP:7001"},
 		{"uds stream", counted("uds", "c.sock", ""), "unix", "$DIR/sock/c.sock"},
 		{"uds dgram", counted("uds", "c.sock", `kind = "dgram"`), "unixgram", "$DIR/sock/c.sock"},
 		{"uds seqpacket", counted("uds", "c.sock", `kind = "seqpacket"`), "unixpacket", "$DIR/sock/c.sock"},
@@ -104,7 +104,7 @@ payload = "none"
 [[socket]]
 name = "in"
 type = "tcp"
-listen = "$IP:1"
+listen = "$IP:7001"
 trigger = [
 	{ exec = "$PROBE", args = ["-id", "first", "-report", "$REPORT", "-quit"] },
 	{ signal = "t@thething", payload = "yeaaaaaaaah" },
@@ -124,7 +124,7 @@ type = "uds"
 listen = "wrong.sock"
 start-on = [{ signal = "t@thething", target = "yeah" }]
 `)
-	conn, err := b.dial("tcp", b.ip+":1")
+	conn, err := b.dial("tcp", b.ip+":7001")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ payload = "string"
 [[socket]]
 name = "in"
 type = "udp"
-listen = "$IP:1"
+listen = "$IP:7001"
 trigger = [{ signal = "t@thething", payload = "x" }]
 
 [[socket]]
@@ -157,7 +157,7 @@ type = "uds"
 listen = "out.sock"
 start-on = ["t@thething"]
 `)
-	conn, err := b.dial("udp", b.ip+":1")
+	conn, err := b.dial("udp", b.ip+":7001")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ listen = "off.sock"
 [[socket]]
 name = "in"
 type = "tcp"
-listen = "$IP:1"
+listen = "$IP:7001"
 trigger = [
 	{ exec = "/nonexistent" },
 	{ script = "exit 3" },
@@ -224,7 +224,7 @@ trigger = [
 	b.do("set-state", "t@old", `{"id":"b"}`)
 	b.do("start", "service", "t@off")
 	off := b.nextReport("off")
-	conn, err := b.dial("tcp", b.ip+":1")
+	conn, err := b.dial("tcp", b.ip+":7001")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestS66S79ManagedOwnerIsNotStartedByAccess(t *testing.T) {
 [[socket]]
 name = "in"
 type = "tcp"
-listen = "$IP:1"
+listen = "$IP:7001"
 owner = "app"
 trigger = [{ exec = "$PROBE", args = ["-id", "access", "-report", "$REPORT", "-quit"] }]
 
@@ -273,7 +273,7 @@ run = { exec = "$PROBE", args = ["-id", "app", "-report", "$REPORT"] }
 	answers := make(chan string, accesses)
 	for i := range accesses {
 		go func() {
-			answer, err := b.ask("tcp", b.ip+":1", "echo "+strconv.Itoa(i))
+			answer, err := b.ask("tcp", b.ip+":7001", "echo "+strconv.Itoa(i))
 			answers <- fmt.Sprint(answer, err)
 		}()
 		// Each arrival runs the trigger, and nothing else.
@@ -303,10 +303,10 @@ func TestS70TriggerStopsItsOwnSocket(t *testing.T) {
 [[socket]]
 name = "once"
 type = "tcp"
-listen = "$IP:1"
+listen = "$IP:7001"
 trigger = [{ socket = "once", stop = true }]
 `)
-	conn, err := b.dial("tcp", b.ip+":1")
+	conn, err := b.dial("tcp", b.ip+":7001")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ trigger = [{ socket = "once", stop = true }]
 		t.Errorf("the client sees %v, want the end", err)
 	}
 	b.awaitSocket("t@once", "inactive")
-	if again, err := b.dial("tcp", b.ip+":1"); err == nil {
+	if again, err := b.dial("tcp", b.ip+":7001"); err == nil {
 		again.Close()
 		t.Error("the address still accepts connections")
 	}

@@ -329,7 +329,7 @@ start-on = ["up"]
 [[socket]]
 name = "a"
 type = "tcp"
-listen = "$IP:1"
+listen = "$IP:7001"
 owner = "app"
 start-on = ["up"]
 

@@ -112,7 +112,7 @@ func TestS129Status(t *testing.T) {
 	t.Parallel()
 	b := run(t, oneOwner(`lifecycle = "owned"`, probeService))
 	out := b.do("status")
-	for _, want := range []string{"web@http", "listening", "tcp", b.ip + ":1", "web@app", "owned"} {
+	for _, want := range []string{"web@http", "listening", "tcp", b.ip + ":7001", "web@app", "owned"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the status has no %q:\n%s", want, out)
 		}

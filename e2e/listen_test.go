@@ -87,7 +87,7 @@ func TestS22S82DatagramsAreQueuedForTheOwner(t *testing.T) {
 [[socket]]
 name = "in"
 type = "udp"
-listen = "$IP:514"
+listen = "$IP:7514"
 owner = "reader"
 
 [[service]]
@@ -95,7 +95,7 @@ name = "reader"
 run = { exec = "$PROBE", args = ["-id", "reader"] }
 `)
 	// The socket is managed: everything waits until the owner is started.
-	conn, err := b.dial("udp", b.ip+":514")
+	conn, err := b.dial("udp", b.ip+":7514")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestS151TwoUDPSocketsDoNotShareAnEndpoint(t *testing.T) {
 [[socket]]
 name = "in"
 type = "udp"
-listen = "$IP:514"
+listen = "$IP:7514"
 `)
 	b.compile()
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
@@ -182,7 +182,7 @@ listen = "$IP:514"
 		err := c.Control(func(fd uintptr) { serr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) })
 		return errors.Join(err, serr)
 	}}
-	taken, err := lc.ListenPacket(t.Context(), "udp", b.ip+":514")
+	taken, err := lc.ListenPacket(t.Context(), "udp", b.ip+":7514")
 	if err != nil {
 		t.Fatal(err)
 	}

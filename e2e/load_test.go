@@ -81,8 +81,8 @@ func TestS81S82S87NothingIsLostWhenTheOwnerExits(t *testing.T) {
 	t.Parallel()
 	const clients, requests, each = 16, 100, 25
 	for _, tt := range []struct{ kind, listen, options, network, addr string }{
-		{"tcp", "$IP:1", "", "tcp", "$IP:1"},
-		{"udp", "$IP:1", "", "udp", "$IP:1"},
+		{"tcp", "$IP:7001", "", "tcp", "$IP:7001"},
+		{"udp", "$IP:7001", "", "udp", "$IP:7001"},
 		{"uds", "web.sock", "", "unix", "$DIR/sock/web.sock"},
 		{"uds", "web.sock", `kind = "seqpacket"`, "unixpacket", "$DIR/sock/web.sock"},
 		{"uds", "web.sock", `kind = "dgram"`, "unixgram", "$DIR/sock/web.sock"},
@@ -120,7 +120,7 @@ func TestS89NothingIsLostWhenTheOwnerIsRestarted(t *testing.T) {
 	b := run(t, oneOwner("", `run = { exec = "$PROBE", args = ["-id", "app", "-requests", "100", "-code", "1"] }
 restart = true`))
 	b.do("start", "service", "web@app")
-	b.load(8, 50, target{"tcp", b.ip + ":1"}).wait()
+	b.load(8, 50, target{"tcp", b.ip + ":7001"}).wait()
 	b.do("stop", "service", "web@app")
 	if got := b.service("web@app").Starts; got < 4 {
 		t.Errorf("the owner was started %d times, want at least 4", got)
@@ -138,7 +138,7 @@ listen = "web.sock"
 owner = "app"
 lifecycle = "owned"`, `run = { exec = "$PROBE", args = ["-id", "app"] }`))
 	const clients, requests = 16, 625
-	load := b.load(clients, requests, target{"tcp", b.ip + ":1"}, target{"unix", b.file("sock/web.sock")})
+	load := b.load(clients, requests, target{"tcp", b.ip + ":7001"}, target{"unix", b.file("sock/web.sock")})
 	stops := 0
 	for ; !load.over(); stops++ {
 		b.await("the owner runs", func(st *controlv1.StatusResponse) bool {
@@ -180,7 +180,7 @@ func TestS143WaitingConnectionsCostNothing(t *testing.T) {
 			t.Parallel()
 			b := run(t, tt.units)
 			for range 3 {
-				conn, err := b.dial("tcp", b.ip+":1")
+				conn, err := b.dial("tcp", b.ip+":7001")
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -13,7 +13,7 @@ import (
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 )
 
-// oneOwner is a tcp socket at $IP:1 and its owner; further keys of both are
+// oneOwner is a tcp socket at $IP:7001 and its owner; further keys of both are
 // given.
 func oneOwner(socket, service string) string {
 	return fmt.Sprintf(`
@@ -21,7 +21,7 @@ func oneOwner(socket, service string) string {
 [[socket]]
 name = "http"
 type = "tcp"
-listen = "$IP:1"
+listen = "$IP:7001"
 owner = "app"
 %s
 
@@ -42,7 +42,7 @@ func TestS71S80S141OwnerInheritsTheListener(t *testing.T) {
 		name, lifecycle string
 		start           func(b *bed)
 	}{
-		{"S80 started by an access", "owned", func(b *bed) { b.must("tcp", b.ip+":1", "id") }},
+		{"S80 started by an access", "owned", func(b *bed) { b.must("tcp", b.ip+":7001", "id") }},
 		{"S71 started by a command", "managed", func(b *bed) { b.do("start", "service", "web@app") }},
 		{"S71 started by a command, owned", "owned", func(b *bed) { b.do("start", "service", "web@app") }},
 		{"S71 started by a condition", "managed", func(b *bed) { b.do("set-state", "web@up") }},
@@ -67,7 +67,7 @@ trigger = [{ service = "app" }]
 			r := b.nextReport("app")
 			checkInheritance(t, r, "http")
 			b.awaitSocket("web@http", "held")
-			if got, want := b.must("tcp", b.ip+":1", "id"), "app "+strconv.Itoa(r.PID); got != want {
+			if got, want := b.must("tcp", b.ip+":7001", "id"), "app "+strconv.Itoa(r.PID); got != want {
 				t.Errorf("answer %q, want %q", got, want)
 			}
 		})
@@ -224,7 +224,7 @@ func TestServiceSettings(t *testing.T) {
 user = "nobody"
 working-dir = "/usr"
 `))
-	b.must("tcp", b.ip+":1", "id")
+	b.must("tcp", b.ip+":7001", "id")
 	r := b.nextReport("app")
 	if got := strconv.Itoa(r.UID) + ":" + strconv.Itoa(r.GID); got != nobody.Uid+":"+nobody.Gid {
 		t.Errorf("the service runs as %s, want %s:%s", got, nobody.Uid, nobody.Gid)
@@ -242,16 +242,16 @@ func TestS84S85S86OneOwnerAtATime(t *testing.T) {
 	b.do("start", "service", "web@app")
 	first := b.nextReport("app")
 	for range 10 {
-		if got, want := b.must("tcp", b.ip+":1", "id"), "app "+strconv.Itoa(first.PID); got != want {
+		if got, want := b.must("tcp", b.ip+":7001", "id"), "app "+strconv.Itoa(first.PID); got != want {
 			t.Fatalf("answer %q, want %q", got, want)
 		}
 	}
 	b.noReport()
 
 	// S86: once it has ended, the next access starts it again.
-	b.must("tcp", b.ip+":1", "exit 0")
+	b.must("tcp", b.ip+":7001", "exit 0")
 	b.awaitSocket("web@http", "listening")
-	if got := b.must("tcp", b.ip+":1", "id"); got == "app "+strconv.Itoa(first.PID) {
+	if got := b.must("tcp", b.ip+":7001", "id"); got == "app "+strconv.Itoa(first.PID) {
 		t.Errorf("answer %q comes from the process that has ended", got)
 	}
 	b.nextReport("app")
@@ -272,7 +272,7 @@ stop-on = ["seen"]
 name = "seen"
 payload = "none"
 `))
-	conn, err := b.dial("tcp", b.ip+":1")
+	conn, err := b.dial("tcp", b.ip+":7001")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,30 +289,30 @@ func TestS88EveryProcessOfTheOwnerCounts(t *testing.T) {
 	{ exec = "$PROBE", args = ["-id", "app", "-report", "$REPORT"] },
 	{ exec = "$PROBE", args = ["-id", "app", "-report", "$REPORT"] },
 ]`))
-	b.must("tcp", b.ip+":1", "id")
+	b.must("tcp", b.ip+":7001", "id")
 	first, second := b.nextReport("app"), b.nextReport("app")
 	checkInheritance(t, first, "http")
 	checkInheritance(t, second, "http")
 	b.awaitService("web@app", "active")
 
 	// One ends: the other still has the socket, and serves it.
-	b.must("tcp", b.ip+":1", "exit 0")
+	b.must("tcp", b.ip+":7001", "exit 0")
 	b.await("one process is left", func(st *controlv1.StatusResponse) bool {
 		return len(b.serviceOf(st, "web@app").Pids) == 1
 	})
 	b.checkSocket("web@http", "held")
-	b.must("tcp", b.ip+":1", "id")
+	b.must("tcp", b.ip+":7001", "id")
 	b.noReport()
 
 	// Both have ended.
-	b.must("tcp", b.ip+":1", "exit 0")
+	b.must("tcp", b.ip+":7001", "exit 0")
 	b.awaitSocket("web@http", "listening")
 }
 
 func TestS90OwnerThatCannotStart(t *testing.T) {
 	t.Parallel()
 	b := run(t, oneOwner(`lifecycle = "owned"`, `run = { exec = "$DIR/later", args = ["-id", "app"] }`))
-	conn, err := b.dial("tcp", b.ip+":1")
+	conn, err := b.dial("tcp", b.ip+":7001")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +337,7 @@ func TestS90OwnerThatCannotStart(t *testing.T) {
 func TestS90UnknownUser(t *testing.T) {
 	t.Parallel()
 	b := run(t, oneOwner(`lifecycle = "owned"`, probeService+"\nuser = \"nobody-by-that-name\"\n"))
-	conn, err := b.dial("tcp", b.ip+":1")
+	conn, err := b.dial("tcp", b.ip+":7001")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +351,7 @@ func TestS90UnknownUser(t *testing.T) {
 func TestS92S93Stopping(t *testing.T) {
 	t.Parallel()
 	b := run(t, oneOwner(`lifecycle = "owned"`, probeService))
-	b.must("tcp", b.ip+":1", "id")
+	b.must("tcp", b.ip+":7001", "id")
 	first := b.nextReport("app")
 
 	// S92: the owner stops, the socket does not.
@@ -360,19 +360,19 @@ func TestS92S93Stopping(t *testing.T) {
 		t.Errorf("process %d still runs after the stop", first.PID)
 	}
 	b.awaitSocket("web@http", "listening")
-	b.must("tcp", b.ip+":1", "id")
+	b.must("tcp", b.ip+":7001", "id")
 	second := b.nextReport("app")
 
 	// S93: the socket stops, the owner keeps its descriptor.
 	b.do("stop", "socket", "web@http")
 	b.checkSocket("web@http", "inactive")
-	if got, want := b.must("tcp", b.ip+":1", "id"), "app "+strconv.Itoa(second.PID); got != want {
+	if got, want := b.must("tcp", b.ip+":7001", "id"), "app "+strconv.Itoa(second.PID); got != want {
 		t.Errorf("answer %q, want %q", got, want)
 	}
 	b.do("stop", "service", "web@app")
 
 	// S95: with both gone, so is the address.
-	l, err := net.Listen("tcp", b.ip+":1")
+	l, err := net.Listen("tcp", b.ip+":7001")
 	if err != nil {
 		t.Fatalf("the address is not free: %v", err)
 	}
@@ -394,7 +394,7 @@ lifecycle = "owned"
 	checkInheritance(t, b.nextReport("app"), "admin")
 	b.do("stop", "service", "web@app")
 	b.do("start", "socket", "web@http")
-	b.must("tcp", b.ip+":1", "id")
+	b.must("tcp", b.ip+":7001", "id")
 	checkInheritance(t, b.nextReport("app"), "http", "admin")
 }
 
@@ -436,7 +436,7 @@ restart = { max_retries = 2 }`))
 	b.noReport()
 
 	// The socket is not stuck: a client gets through once the service is mended.
-	conn, err := b.dial("tcp", b.ip+":1")
+	conn, err := b.dial("tcp", b.ip+":7001")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -465,14 +465,14 @@ func TestS142NonBlockIsSetAtEveryActivation(t *testing.T) {
 [[socket]]
 name = "off"
 type = "tcp"
-listen = "$IP:1"
+listen = "$IP:7001"
 owner = "app"
 lifecycle = "owned"
 
 [[socket]]
 name = "on"
 type = "tcp"
-listen = "$IP:2"
+listen = "$IP:7002"
 owner = "app"
 lifecycle = "owned"
 non-blocking = true
@@ -482,7 +482,7 @@ name = "app"
 run = { exec = "$PROBE", args = ["-id", "app", "-report", "$REPORT"] }
 `)
 	for i := range 3 {
-		b.must("tcp", b.ip+":1", "id")
+		b.must("tcp", b.ip+":7001", "id")
 		r := b.nextReport("app")
 		off, _ := r.Find(3)
 		on, _ := r.Find(4)
@@ -490,9 +490,9 @@ run = { exec = "$PROBE", args = ["-id", "app", "-report", "$REPORT"] }
 			t.Errorf("activation %d: O_NONBLOCK is %t and %t, want false and true", i+1, off.NonBlock, on.NonBlock)
 		}
 		// The owner changes both, and ends.
-		b.must("tcp", b.ip+":1", "flip 3")
-		b.must("tcp", b.ip+":1", "flip 4")
-		b.must("tcp", b.ip+":1", "exit 0")
+		b.must("tcp", b.ip+":7001", "flip 3")
+		b.must("tcp", b.ip+":7001", "flip 4")
+		b.must("tcp", b.ip+":7001", "exit 0")
 		b.awaitSocket("n@off", "listening")
 	}
 }

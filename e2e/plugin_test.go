@@ -22,7 +22,7 @@ enabled = false
 [[socket]]
 name = "udp"
 type = "udp"
-listen = "$IP:1"
+listen = "$IP:7001"
 owner = "app"
 lifecycle = "owned"
 
@@ -97,7 +97,7 @@ func TestS170BadPlugins(t *testing.T) {
 			})
 			// The daemon goes on: with other plugins, and with this one once it
 			// does what it should.
-			if got := b.must("udp", b.ip+":1", "echo hello"); got != "hello" {
+			if got := b.must("udp", b.ip+":7001", "echo hello"); got != "hello" {
 				t.Errorf("answer %q, want hello", got)
 			}
 			b.write("plugins/mode", "right")
@@ -119,7 +119,7 @@ func pluginPID(st *controlv1.StatusResponse, name string) int {
 
 func TestS172NothingReachesAPlugin(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, strings.ReplaceAll(badAndGood, "$PORT", "1"))
+	b := newBed(t, strings.ReplaceAll(badAndGood, "$PORT", "7001"))
 	b.compile()
 	b.start("SECRET=of the daemon", "LISTEN_FDS=1", "LISTEN_PID=1")
 	b.do("start", "socket", "bad@tcp")
@@ -171,7 +171,7 @@ func TestS153KilledPluginsCostNothing(t *testing.T) {
 [[socket]]
 name = "tcp"
 type = "tcp"
-listen = "$IP:1"
+listen = "$IP:7001"
 owner = "app"
 lifecycle = "owned"
 
@@ -185,7 +185,7 @@ lifecycle = "owned"
 [[socket]]
 name = "udp"
 type = "udp"
-listen = "$IP:1"
+listen = "$IP:7001"
 owner = "app"
 lifecycle = "owned"
 
@@ -195,7 +195,7 @@ name = "app"
 run = { exec = "$PROBE", args = ["-id", "app", "-requests", "100"] }
 `)
 	load := b.load(8, 100,
-		target{"tcp", b.ip + ":1"}, target{"unix", b.file("sock/web.sock")}, target{"udp", b.ip + ":1"})
+		target{"tcp", b.ip + ":7001"}, target{"unix", b.file("sock/web.sock")}, target{"udp", b.ip + ":7001"})
 	st := b.status()
 	if len(st.Plugins) != 3 {
 		t.Fatalf("the status has %d plugins, want 3", len(st.Plugins))
@@ -221,7 +221,7 @@ run = { exec = "$PROBE", args = ["-id", "app", "-requests", "100"] }
 		b.do("start", "socket", "web@"+name)
 	}
 	b.load(2, 10,
-		target{"tcp", b.ip + ":1"}, target{"unix", b.file("sock/web.sock")}, target{"udp", b.ip + ":1"}).wait()
+		target{"tcp", b.ip + ":7001"}, target{"unix", b.file("sock/web.sock")}, target{"udp", b.ip + ":7001"}).wait()
 	for _, p := range b.status().Plugins {
 		if p.Launches != 2 {
 			t.Errorf("plugin %s was started %d times, want twice", p.Name, p.Launches)

@@ -68,7 +68,7 @@ def app(environ, start_response):
 [[socket]]
 name = "http"
 type = "tcp"
-listen = "$IP:80"
+listen = "$IP:7080"
 owner = "gunicorn"
 lifecycle = "owned"
 
@@ -85,7 +85,7 @@ run = { exec = "gunicorn", args = ["--workers", "2", "app:app"] }
 working-dir = "$DIR/units"
 `)
 	curl := []string{"--silent", "--show-error", "--fail", "--max-time", "20"}
-	if got := b.client(nil, "curl", append(curl, "http://"+b.ip+"/tcp")...); !strings.HasPrefix(got, "/tcp over") {
+	if got := b.client(nil, "curl", append(curl, "http://"+b.ip+":7080/tcp")...); !strings.HasPrefix(got, "/tcp over") {
 		t.Errorf("over tcp: %q", got)
 	}
 	if got := b.client(nil, "curl", append(curl, "--unix-socket", b.file("sock/web.sock"), "http://local/uds")...); !strings.HasPrefix(got, "/uds over") {
@@ -159,7 +159,7 @@ www TXT "served by rbldnsd"
 [[socket]]
 name = "dns"
 type = "udp"
-listen = "$IP:53"
+listen = "$IP:7053"
 owner = "rbldnsd"
 lifecycle = "owned"
 
@@ -167,7 +167,7 @@ lifecycle = "owned"
 name = "rbldnsd"
 run = { exec = "rbldnsd", args = ["-n", "-w", "$DIR/units", "rind.test:generic:zone"] }
 `)
-	got := b.client(nil, "dig", "+short", "+tries=1", "+timeout=20", "@"+b.ip, "www.rind.test", "A")
+	got := b.client(nil, "dig", "+short", "+tries=1", "+timeout=20", "@"+b.ip, "-p", "7053", "www.rind.test", "A")
 	if got != "192.0.2.7" {
 		t.Errorf("the answer is %q, want 192.0.2.7", got)
 	}
@@ -228,14 +228,14 @@ func TestServiceGoActivation(t *testing.T) {
 [[socket]]
 name = "web"
 type = "tcp"
-listen = "$IP:1"
+listen = "$IP:7001"
 owner = "activationd"
 lifecycle = "owned"
 
 [[socket]]
 name = "log"
 type = "udp"
-listen = "$IP:1"
+listen = "$IP:7001"
 owner = "activationd"
 lifecycle = "owned"
 
@@ -251,8 +251,8 @@ name = "activationd"
 run.exec = "$BIN/activationd"
 `)
 	for _, tt := range []struct{ network, addr, want string }{
-		{"tcp", b.ip + ":1", "web"},
-		{"udp", b.ip + ":1", "log\n"},
+		{"tcp", b.ip + ":7001", "web"},
+		{"udp", b.ip + ":7001", "log\n"},
 		{"unix", b.file("sock/admin.sock"), "admin"},
 	} {
 		if got := b.must(tt.network, tt.addr, ""); got != tt.want {

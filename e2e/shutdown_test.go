@@ -14,7 +14,7 @@ const allKinds = `
 [[socket]]
 name = "tcp"
 type = "tcp"
-listen = "$IP:1"
+listen = "$IP:7001"
 owner = "app"
 lifecycle = "owned"
 on-stop = [{ exec = "$PROBE", args = ["-id", "stopped", "-report", "$REPORT", "-quit"] }]
@@ -22,7 +22,7 @@ on-stop = [{ exec = "$PROBE", args = ["-id", "stopped", "-report", "$REPORT", "-
 [[socket]]
 name = "udp"
 type = "udp"
-listen = "$IP:1"
+listen = "$IP:7001"
 owner = "app"
 lifecycle = "owned"
 
@@ -61,7 +61,7 @@ func TestS134OrderlyShutdown(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b := run(t, allKinds)
-			b.must("tcp", b.ip+":1", "id")
+			b.must("tcp", b.ip+":7001", "id")
 			app := b.nextReport("app")
 			tt.end(b)
 			if code := b.wait(); code != 0 {
@@ -71,10 +71,11 @@ func TestS134OrderlyShutdown(t *testing.T) {
 			if alive(t, app.PID) {
 				t.Errorf("process %d of the service still runs", app.PID)
 			}
-			if message, err := b.reports.next(b.exited); err != nil || decodeReport(t, message).ID != "stopped" {
+			// Sent before the end, it may be read after it.
+			if message, err := b.reports.next(nil); err != nil || decodeReport(t, message).ID != "stopped" {
 				t.Errorf("on-stop has not run: %s, %v", message, err)
 			}
-			l, err := net.Listen("tcp", b.ip+":1")
+			l, err := net.Listen("tcp", b.ip+":7001")
 			if err != nil {
 				t.Errorf("the address is not free: %v", err)
 			} else {

@@ -1,11 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"time"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
@@ -15,17 +16,21 @@ import (
 	"github.com/rind-sockets/rind/runtime/control"
 )
 
+// answerTimeout is for one call. An operation answers when it is done, which may
+// take the stop timeout of several services; beyond that the daemon is stuck.
+const answerTimeout = 90 * time.Second
+
+var errNoAnswer = fmt.Errorf("no answer within %v", answerTimeout)
+
 // clientCommand returns a command that talks to a running daemon.
 func clientCommand(use, short string, args cobra.PositionalArgs, call func(context.Context, *cobra.Command, controlv1connect.ControlServiceClient, []string) error) *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use: use, Short: short, Args: args,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			if ctx == nil {
-				ctx = context.Background()
-			}
-			return explain(path, call(ctx, cmd, control.NewClient(path), args))
+			ctx, cancel := context.WithTimeoutCause(cmd.Context(), answerTimeout, errNoAnswer)
+			defer cancel()
+			return explain(ctx, path, call(ctx, cmd, control.NewClient(path), args))
 		},
 	}
 	cmd.Flags().StringVar(&path, "control", controlPath(), "path of the daemon's control socket ($RIND_CONTROL)")
@@ -39,7 +44,7 @@ func controlPath() string {
 }
 
 // explain turns an error of a call into what the user can do about it.
-func explain(path string, err error) error {
+func explain(ctx context.Context, path string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -50,12 +55,13 @@ func explain(path string, err error) error {
 	switch {
 	case !ok:
 		return &statusError{exitInternal, err}
-	case errors.Is(err, os.ErrNotExist) || ce.Code() == connect.CodeUnavailable && !connect.IsWireError(err):
-		return &statusError{exitInternal, fmt.Errorf("no daemon answers at %s: is rindrun running, and --control or RIND_CONTROL right? (%w)", path, ce.Unwrap())}
-	case ce.Code() == connect.CodeInternal || ce.Code() == connect.CodeUnavailable:
+	case connect.IsWireError(err) && ce.Code() != connect.CodeInternal && ce.Code() != connect.CodeUnavailable:
+		return &statusError{exitFailed, errors.New(ce.Message())} // the daemon has answered
+	case connect.IsWireError(err):
 		return &statusError{exitInternal, errors.New(ce.Message())}
 	}
-	return &statusError{exitFailed, errors.New(ce.Message())}
+	why := cmp.Or(context.Cause(ctx), ce.Unwrap())
+	return &statusError{exitInternal, fmt.Errorf("no daemon answers at %s: is rindrun running, and --control or RIND_CONTROL right? (%w)", path, why)}
 }
 
 func newStartCommand() *cobra.Command {
@@ -82,8 +88,8 @@ func newStopCommand() *cobra.Command {
 		})
 }
 
-// unitArgs takes an optional kind from the front. A unit called "socket" is
-// reached by its full name.
+// unitArgs takes an optional kind from the front. In front of other names a unit
+// called "socket" or "service" is reached by its full name, or after its kind.
 func unitArgs(args []string) (controlv1.UnitKind, []string) {
 	if len(args) > 1 {
 		switch args[0] {
@@ -103,16 +109,19 @@ func printResults(cmd *cobra.Command, results []*controlv1.UnitResult) error {
 	failed := false
 	for _, r := range results {
 		if o := r.GetOutcome(); o == controlv1.Outcome_OUTCOME_DONE || o == controlv1.Outcome_OUTCOME_UNCHANGED {
-			out.printf("%s %s: %s\n", kindName(r.GetKind()), r.GetName(), r.GetMessage())
+			out.printf("%s %s: %s\n", kindName(r.GetKind()), r.GetName(), printable(r.GetMessage()))
 			continue
 		}
 		failed = true
-		bad.printf("rindrun: %s: %s\n", r.GetName(), r.GetMessage())
+		bad.printf("rindrun: %s: %s\n", printable(r.GetName()), printable(r.GetMessage()))
+	}
+	if err := out.result(); err != nil {
+		return err
 	}
 	if failed {
 		return &statusError{status: exitFailed}
 	}
-	return out.result()
+	return nil
 }
 
 // say prints what happened.

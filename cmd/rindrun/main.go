@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -61,9 +62,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 		status = se.status
 	}
 	if !ok || se.err != nil {
-		(&printer{w: stderr}).printf("rindrun: %v\n", err)
+		(&printer{w: stderr}).printf("rindrun: %s\n", oneLine(err))
 	}
 	return status
+}
+
+// maxProblems is how many problems of a list one line has room for.
+const maxProblems = 3
+
+// oneLine returns the text of an error without its line ends: of the many
+// problems of a broken plan the first ones.
+func oneLine(err error) string {
+	problems := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	if n := len(problems) - maxProblems; n > 0 {
+		problems = append(problems[:maxProblems], fmt.Sprintf("and %d more", n))
+	}
+	return printable(strings.Join(problems, "; "))
 }
 
 func newRoot() *cobra.Command {
@@ -73,7 +87,10 @@ func newRoot() *cobra.Command {
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          noCommand,
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetVersionTemplate("rindrun {{.Version}}\n")
 	root.AddCommand(
@@ -81,4 +98,15 @@ func newRoot() *cobra.Command {
 		newSetStateCommand(), newRemoveStateCommand(), newEmitCommand(), newShutdownCommand(),
 	)
 	return root
+}
+
+// noCommand is what the root does: it only has commands.
+func noCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("a command is missing: rindrun --help lists them")
+	}
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("unknown command %q: did you mean %s?", args[0], strings.Join(near, " or "))
+	}
+	return fmt.Errorf("unknown command %q: rindrun --help lists them", args[0])
 }

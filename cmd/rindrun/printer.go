@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
 )
 
 // printer writes text and remembers the first error, so that a full disk or a
@@ -24,4 +26,16 @@ func (p *printer) result() error {
 		return nil
 	}
 	return &statusError{exitInternal, fmt.Errorf("write output: %w", p.err)}
+}
+
+// printable keeps a line in one piece, and the terminal in order, whatever a
+// service or a plugin has said: control characters, also those beyond ASCII, and
+// those that change the direction of text are shown as spaces.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }

@@ -2,26 +2,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
-	sdnotify "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/runtime/daemon"
 )
-
-// systemPluginDir is where packages install plugins.
-const systemPluginDir = "/usr/lib/rind/plugins"
 
 // runFlags are the flags of "rindrun run"; each is also a variable of the
 // environment, which the flag overrides.
@@ -40,7 +33,8 @@ func newRunCommand() *cobra.Command {
 
 SIGTERM or SIGINT stops the services, closes the sockets, removes their paths and
 ends the plugins; a second one does not wait for services that take their time.
-With NOTIFY_SOCKET set, READY=1 is sent once the sockets of the plan are open.`,
+SIGHUP changes nothing. With NOTIFY_SOCKET set, READY=1 is sent once the sockets
+of the plan are open. As root, the working directory is /.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
@@ -50,13 +44,13 @@ With NOTIFY_SOCKET set, READY=1 is sent once the sockets of the plan are open.`,
 	flags.StringVar(&f.socketDir, "socket-dir", envOr("RIND_SOCKET_DIR", "/var/sock"), "base of relative uds paths ($RIND_SOCKET_DIR)")
 	flags.StringArrayVar(&f.pluginDirs, "plugin-dir", envList("RIND_PLUGIN_DIR", defaultPluginDirs()), "directory of transport plugins, searched in order; may be repeated ($RIND_PLUGIN_DIR, separated by colons)")
 	flags.StringVar(&f.control, "control", os.Getenv("RIND_CONTROL"), "path of the control socket; default control.sock in the runtime directory ($RIND_CONTROL)")
-	flags.StringVar(&f.logFormat, "log-format", envOr("RIND_LOG_FORMAT", "auto"), "text, json, or auto: text on a terminal ($RIND_LOG_FORMAT)")
+	flags.StringVar(&f.logFormat, "log-format", envOr("RIND_LOG_FORMAT", formatAuto), "text, json, journal, or auto: journal where standard error is the journal, text on a terminal, else json ($RIND_LOG_FORMAT)")
 	flags.StringVar(&f.logLevel, "log-level", envOr("RIND_LOG_LEVEL", "info"), "debug, info, warn or error ($RIND_LOG_LEVEL)")
 	return cmd
 }
 
 func (f *runFlags) run(cmd *cobra.Command, path string) error {
-	log, err := f.logger(cmd)
+	log, err := newLogger(cmd.ErrOrStderr(), f.logFormat, f.logLevel)
 	if err != nil {
 		return &statusError{exitUsage, err}
 	}
@@ -64,23 +58,18 @@ func (f *runFlags) run(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return &statusError{exitInternal, err}
 	}
-	opts := daemon.Options{
-		Plan: p, PluginDirs: f.pluginDirs, Environ: os.Environ(), Version: version, Log: log,
-		Ready: func() {
-			if _, err := sdnotify.SdNotify(false, sdnotify.SdNotifyReady); err != nil {
-				log.Warn("cannot tell the service manager that we are ready", slog.Any("error", err))
-			}
-		},
+	opts, err := f.options(p, log)
+	if err != nil {
+		return &statusError{exitInternal, err}
 	}
-	for _, dir := range []struct {
-		to   *string
-		from string
-	}{{&opts.RuntimeDir, f.runtimeDir}, {&opts.SocketDir, f.socketDir}, {&opts.Control, f.control}} {
-		if *dir.to, err = absolute(dir.from); err != nil {
+	// A daemon does not hold on to a directory that it was started in by chance,
+	// nor do the services that have none of their own.
+	if os.Geteuid() == 0 {
+		if err := os.Chdir("/"); err != nil {
 			return &statusError{exitInternal, err}
 		}
 	}
-	ctx, impatient, stop := signals(cmd.Context())
+	ctx, impatient, stop := signals(cmd.Context(), log)
 	defer stop()
 	opts.Impatient = impatient
 	if err := daemon.Run(ctx, opts); err != nil {
@@ -101,109 +90,76 @@ func load(path string) (*plan.Plan, error) {
 	return p, nil
 }
 
-// signals returns a context that ends with the first signal, and a channel that
-// gets a value for each further one.
-func signals(parent context.Context) (ctx context.Context, impatient <-chan struct{}, stop func()) {
-	if parent == nil {
-		parent = context.Background()
+// options returns what the daemon is told, with all paths made absolute.
+func (f *runFlags) options(p *plan.Plan, log *slog.Logger) (daemon.Options, error) {
+	opts := daemon.Options{
+		Plan: p, RuntimeDir: f.runtimeDir, SocketDir: f.socketDir, Control: f.control,
+		PluginDirs: slices.Clone(f.pluginDirs), Environ: os.Environ(), Version: version, Log: log,
+		Ready: func() {
+			if err := notifyReady(os.Getenv("NOTIFY_SOCKET")); err != nil {
+				log.Warn("cannot tell the service manager that we are ready", slog.Any("error", err))
+			}
+		},
 	}
+	paths := []*string{&opts.RuntimeDir, &opts.SocketDir, &opts.Control}
+	for i := range opts.PluginDirs {
+		paths = append(paths, &opts.PluginDirs[i])
+	}
+	for _, path := range paths {
+		if *path == "" {
+			continue // the default of the daemon
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return daemon.Options{}, fmt.Errorf("%s: %w", *path, err)
+		}
+		*path = abs
+	}
+	return opts, nil
+}
+
+// signals returns a context that ends with the first request to end, and a
+// channel that gets a value for each further one.
+//
+// SIGHUP is for a later version, which reloads the plan; until then it must not
+// take the services down. SIGPIPE is taken because the Go runtime ends a program
+// whose standard error has lost its reader: a log that nobody reads is no reason
+// to leave services alone.
+func signals(parent context.Context, log *slog.Logger) (ctx context.Context, impatient <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	got := make(chan os.Signal, 4)
-	signal.Notify(got, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(got, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	pipe := make(chan os.Signal, 1) // read by nobody: the write fails, that is enough
+	signal.Notify(pipe, syscall.SIGPIPE)
 	again := make(chan struct{})
 	over := make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		for {
 			select {
 			case <-over:
 				return
 			case sig := <-got:
-				if ctx.Err() == nil {
+				switch {
+				case sig == syscall.SIGHUP:
+					log.WarnContext(ctx, "SIGHUP ignored: this version cannot reload, restart it for another plan")
+				case ctx.Err() == nil:
 					cancel(fmt.Errorf("signal %v", sig))
-					continue
-				}
-				select {
-				case again <- struct{}{}:
-				case <-over:
-					return
+				default:
+					select {
+					case again <- struct{}{}:
+					case <-over:
+					}
 				}
 			}
 		}
 	}()
 	return ctx, again, func() {
 		signal.Stop(got)
+		signal.Stop(pipe)
 		close(over)
+		<-ended
 		cancel(nil)
 	}
-}
-
-func (f *runFlags) logger(cmd *cobra.Command) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
-		return nil, fmt.Errorf("--log-level %s: must be debug, info, warn or error", f.logLevel)
-	}
-	opts := &slog.HandlerOptions{Level: level}
-	format := f.logFormat
-	if format == "auto" {
-		format = "json"
-		if term.IsTerminal(int(os.Stderr.Fd())) {
-			format = "text"
-		}
-	}
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), opts)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), opts)), nil
-	}
-	return nil, fmt.Errorf("--log-format %s: must be text, json or auto", f.logFormat)
-}
-
-func envOr(key, fallback string) string {
-	if v := os.Getenv(key); v != "" {
-		return v
-	}
-	return fallback
-}
-
-func envList(key string, fallback []string) []string {
-	if v := os.Getenv(key); v != "" {
-		return slices.DeleteFunc(filepath.SplitList(v), func(s string) bool { return s == "" })
-	}
-	return fallback
-}
-
-// defaultRuntimeDir is /run/rind for root, and below the user's own runtime
-// directory for everybody else.
-func defaultRuntimeDir() string {
-	if os.Getuid() != 0 {
-		if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
-			return filepath.Join(dir, "rind")
-		}
-	}
-	return "/run/rind"
-}
-
-// defaultPluginDirs begins beside this program.
-func defaultPluginDirs() []string {
-	var dirs []string
-	if exe, err := os.Executable(); err == nil {
-		dirs = append(dirs, filepath.Dir(exe))
-	}
-	return append(dirs, systemPluginDir)
-}
-
-// absolute makes a path independent of the working directory; empty stays.
-func absolute(path string) (string, error) {
-	if path == "" {
-		return "", nil
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	if strings.ContainsRune(abs, 0) {
-		return "", errors.New("a path cannot have a NUL byte")
-	}
-	return abs, nil
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -17,49 +20,60 @@ import (
 
 func newStatusCommand() *cobra.Command {
 	asJSON := false
-	cmd := clientCommand("status [NAME…]", "show sockets, services, states and plugins", cobra.ArbitraryArgs,
+	cmd := clientCommand("status [socket|service] [NAME…]", "show sockets, services, states and plugins", cobra.ArbitraryArgs,
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
 			resp, err := c.Status(ctx, &controlv1.StatusRequest{})
 			if err != nil {
 				return err
 			}
-			unknown := narrow(resp, args)
-			if err := show(cmd.OutOrStdout(), resp, asJSON, len(args) > 0); err != nil {
+			kind, names := unitArgs(args)
+			unknown := narrow(resp, kind, names)
+			if err := show(cmd.OutOrStdout(), resp, asJSON, len(names) > 0); err != nil {
 				return err
 			}
 			bad := &printer{w: cmd.ErrOrStderr()}
 			for _, name := range unknown {
-				bad.printf("rindrun: no such unit: %s\n", name)
+				bad.printf("rindrun: no such unit: %s\n", printable(name))
 			}
 			if len(unknown) > 0 {
 				return &statusError{status: exitFailed}
 			}
 			return nil
 		})
+	cmd.Aliases = []string{"list"}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-// narrow keeps only the units with one of the names, full or unqualified, and
-// returns the names that no unit has.
-func narrow(resp *controlv1.StatusResponse, names []string) (unknown []string) {
+// narrow keeps only the units of the kind, if there is one, with one of the
+// names, full or unqualified, and returns the names that no unit has.
+func narrow(resp *controlv1.StatusResponse, kind controlv1.UnitKind, names []string) (unknown []string) {
 	if len(names) == 0 {
 		return nil
 	}
 	seen := map[string]bool{}
-	wanted := func(full string) bool {
+	unwanted := func(of controlv1.UnitKind, full string) bool {
+		if kind != controlv1.UnitKind_UNIT_KIND_UNSPECIFIED && kind != of {
+			return true
+		}
 		_, last, _ := strings.Cut(full, "@")
+		found := false
 		for _, name := range names {
 			if name == full || name == last {
-				seen[name] = true
-				return true
+				seen[name], found = true, true
 			}
 		}
-		return false
+		return !found
 	}
-	resp.Sockets = slices.DeleteFunc(resp.Sockets, func(s *controlv1.SocketStatus) bool { return !wanted(s.GetName()) })
-	resp.Services = slices.DeleteFunc(resp.Services, func(s *controlv1.ServiceStatus) bool { return !wanted(s.GetName()) })
-	resp.States = slices.DeleteFunc(resp.States, func(s *controlv1.StateStatus) bool { return !wanted(s.GetName()) })
+	resp.Sockets = slices.DeleteFunc(resp.Sockets, func(s *controlv1.SocketStatus) bool {
+		return unwanted(controlv1.UnitKind_UNIT_KIND_SOCKET, s.GetName())
+	})
+	resp.Services = slices.DeleteFunc(resp.Services, func(s *controlv1.ServiceStatus) bool {
+		return unwanted(controlv1.UnitKind_UNIT_KIND_SERVICE, s.GetName())
+	})
+	resp.States = slices.DeleteFunc(resp.States, func(s *controlv1.StateStatus) bool {
+		return unwanted(controlv1.UnitKind_UNIT_KIND_UNSPECIFIED, s.GetName())
+	})
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return seen[name] })
 }
 
@@ -67,7 +81,7 @@ func narrow(resp *controlv1.StatusResponse, names []string) (unknown []string) {
 func show(w io.Writer, resp *controlv1.StatusResponse, asJSON, brief bool) error {
 	out := &printer{w: w}
 	if asJSON {
-		text, err := protojson.MarshalOptions{Multiline: true, UseProtoNames: true, EmitUnpopulated: true}.Marshal(resp)
+		text, err := jsonText(resp)
 		if err != nil {
 			return &statusError{exitInternal, err}
 		}
@@ -83,6 +97,19 @@ func show(w io.Writer, resp *controlv1.StatusResponse, asJSON, brief bool) error
 	return out.result()
 }
 
+// jsonText is indented anew, because protojson varies its spaces on purpose.
+func jsonText(resp *controlv1.StatusResponse) ([]byte, error) {
+	text, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(resp)
+	if err != nil {
+		return nil, err
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, text, "", "  "); err != nil {
+		return nil, err
+	}
+	return indented.Bytes(), nil
+}
+
 func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 	if !brief {
 		w.printf("rindrun %s, pid %d, plan %s\n", resp.GetVersion(), resp.GetPid(), resp.GetPlanDigest())
@@ -93,7 +120,7 @@ func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 		if len(s.GetAddresses()) > 0 {
 			address = strings.Join(s.GetAddresses(), ",")
 		}
-		w.printf("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.GetName(), s.GetState(), s.GetType(), address,
+		w.printf("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.GetName(), s.GetState(), s.GetType(), printable(address),
 			orDash(s.GetOwner()), s.GetLifecycle(), s.GetAccesses(), s.GetActivations(), reason(s.GetReason(), s.GetLastError()))
 	}
 	section(w, len(resp.GetServices()), "SERVICE\tSTATE\tPIDS\tSTARTS\tREASON")
@@ -107,6 +134,9 @@ func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 	}
 	section(w, len(resp.GetStates()), "STATE\tVALUE")
 	for _, s := range resp.GetStates() {
+		if len(s.GetBranches()) == 0 {
+			w.printf("%s\t%s\n", s.GetName(), "(only shown to who may set it)")
+		}
 		for _, b := range s.GetBranches() {
 			w.printf("%s\t%s\n", s.GetName(), payloadText(b))
 		}
@@ -118,7 +148,7 @@ func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 			if p.GetPid() != 0 {
 				pid = fmt.Sprint(p.GetPid())
 			}
-			w.printf("%s\t%s\t%d\t%s\t%s\n", p.GetName(), pid, p.GetLaunches(), p.GetPath(), orDash(printable(p.GetLastError())))
+			w.printf("%s\t%s\t%d\t%s\t%s\n", p.GetName(), pid, p.GetLaunches(), printable(p.GetPath()), orDash(printable(p.GetLastError())))
 		}
 	}
 }
@@ -137,16 +167,26 @@ func reason(why, lastError string) string {
 	return printable(why + " (last error: " + lastError + ")")
 }
 
+// maxPayload is how much of a payload a table shows, in characters.
+const maxPayload = 200
+
 func payloadText(p *controlv1.Payload) string {
 	switch v := p.GetValue().(type) {
 	case *controlv1.Payload_Text:
-		return printable(fmt.Sprintf("%q", v.Text))
+		return shortened(printable(strconv.Quote(v.Text)))
 	case *controlv1.Payload_Data:
 		return fmt.Sprintf("%d bytes", len(v.Data))
 	case *controlv1.Payload_Json:
-		return printable(v.Json)
+		return shortened(printable(v.Json))
 	}
 	return "set"
+}
+
+func shortened(s string) string {
+	if runes := []rune(s); len(runes) > maxPayload {
+		return string(runes[:maxPayload]) + "…"
+	}
+	return s
 }
 
 func orDash(s string) string {
@@ -154,14 +194,4 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// printable keeps a table in one piece whatever a service or plugin has said.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
 }

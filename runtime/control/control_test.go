@@ -46,19 +46,34 @@ func (en engine) Ask(_ context.Context, by string, event func(flow.Request) flow
 
 func (en engine) Snapshot(context.Context) (flow.Snapshot, error) { return en.e.Snapshot(), nil }
 
+func testOptions(shutdown func(cause string)) Options {
+	p := testPlan()
+	return Options{
+		Plan: p, Engine: engine{flow.New(p)}, Log: slog.New(slog.DiscardHandler),
+		Facts: func() Facts { return Facts{Version: "1.2.3"} }, Shutdown: shutdown,
+	}
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func mustJSON(tb testing.TB, text string) cond.Value {
+	tb.Helper()
+	v, err := cond.ParseJSON([]byte(text))
+	must(tb, err)
+	return v
+}
+
 func serve(t *testing.T) (path string, stopped chan string) {
 	t.Helper()
 	stopped = make(chan string, 1)
 	path = filepath.Join(t.TempDir(), "control.sock")
-	p := testPlan()
-	s, err := Listen(t.Context(), path, Options{
-		Plan: p, Engine: engine{flow.New(p)}, Log: slog.New(slog.DiscardHandler),
-		Facts:    func() Facts { return Facts{Version: "1.2.3"} },
-		Shutdown: func(cause string) { stopped <- cause },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, err := Listen(t.Context(), path, testOptions(func(cause string) { stopped <- cause }))
+	must(t, err)
 	t.Cleanup(func() {
 		if err := s.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Errorf("Close: %v", err)
@@ -244,7 +259,7 @@ func TestPlainJSON(t *testing.T) {
 
 func TestListenRefusesWhatIsNotItsOwn(t *testing.T) {
 	path, _ := serve(t)
-	opts := Options{Plan: testPlan(), Log: slog.New(slog.DiscardHandler)}
+	opts := testOptions(nil)
 	if _, err := Listen(t.Context(), path, opts); err == nil || !strings.Contains(err.Error(), "another rindrun is running") {
 		t.Errorf("a second daemon on a live socket: %v", err)
 	}
@@ -257,6 +272,23 @@ func TestListenRefusesWhatIsNotItsOwn(t *testing.T) {
 	}
 	if _, err := os.Stat(file); err != nil {
 		t.Errorf("the file was touched: %v", err)
+	}
+}
+
+func TestListenNamesAPathThatIsTooLong(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
+	if _, err := Listen(t.Context(), path, testOptions(nil)); err == nil || !strings.Contains(err.Error(), "at most 107") {
+		t.Errorf("Listen: %v, want the length that fits", err)
+	}
+}
+
+func TestTooManyNames(t *testing.T) {
+	path, _ := serve(t)
+	for _, names := range [][]string{nil, make([]string, maxNames+1)} {
+		_, err := NewClient(path).Start(t.Context(), &controlv1.StartRequest{Names: names})
+		if connect.CodeOf(err) != connect.CodeInvalidArgument {
+			t.Errorf("Start of %d names: %v, want an invalid argument", len(names), err)
+		}
 	}
 }
 

@@ -37,7 +37,9 @@ type handler struct {
 	allowed  func(caller) error
 }
 
-// Status implements the service. Everybody may look.
+// Status implements the service. Everybody may look, but the payloads of states
+// are for those who may set them: a state that is set and has no branches in the
+// answer is one whose payload is not shown.
 func (h *handler) Status(ctx context.Context, _ *controlv1.StatusRequest) (*controlv1.StatusResponse, error) {
 	snap, err := h.engine.Snapshot(ctx)
 	if err != nil {
@@ -65,10 +67,13 @@ func (h *handler) Status(ctx context.Context, _ *controlv1.StatusRequest) (*cont
 		}
 		resp.Services = append(resp.Services, st)
 	}
+	mayRead := h.allowed(callerOf(ctx)) == nil
 	for _, s := range snap.States {
 		st := &controlv1.StateStatus{Name: string(s.Name)}
-		for _, v := range s.Branches {
-			st.Branches = append(st.Branches, toWire(v))
+		if mayRead {
+			for _, v := range s.Branches {
+				st.Branches = append(st.Branches, toWire(v))
+			}
 		}
 		resp.States = append(resp.States, st)
 	}
@@ -103,11 +108,19 @@ func (h *handler) Stop(ctx context.Context, req *controlv1.StopRequest) (*contro
 	return &controlv1.StopResponse{Results: results}, nil
 }
 
+// maxNames bounds one call of Start or Stop.
+const maxNames = 1000
+
 // each asks for one operation per name. A name that leads nowhere, or an
 // operation that fails, is a result and does not stop the others.
 func (h *handler) each(ctx context.Context, kind controlv1.UnitKind, names []string, event func(unit, flow.Request) flow.Event) ([]*controlv1.UnitResult, error) {
+	if err := h.mayChange(ctx); err != nil {
+		return nil, err
+	}
 	who := callerOf(ctx)
-	denied := h.allowed(who)
+	if len(names) == 0 || len(names) > maxNames {
+		return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("%d names, want 1 to %d", len(names), maxNames))
+	}
 	results := make([]*controlv1.UnitResult, 0, len(names))
 	for _, name := range names {
 		u, err := h.names.unit(kind, name)
@@ -117,13 +130,10 @@ func (h *handler) each(ctx context.Context, kind controlv1.UnitKind, names []str
 		}
 		result := &controlv1.UnitResult{Name: string(u.name), Kind: u.kind}
 		results = append(results, result)
-		if denied != nil {
-			result.Outcome, result.Message = controlv1.Outcome_OUTCOME_DENIED, denied.Error()
-			continue
-		}
 		reply, err := h.engine.Ask(ctx, who.String(), func(r flow.Request) flow.Event { return event(u, r) })
-		if err != nil {
-			return nil, unavailable(err)
+		if err != nil { // what was done before is still worth knowing
+			result.Outcome, result.Message = controlv1.Outcome_OUTCOME_FAILED, "failed: "+err.Error()
+			continue
 		}
 		result.Outcome, result.Message = outcome(reply.Outcome), reply.Message
 	}
@@ -140,6 +150,9 @@ func refused(kind controlv1.UnitKind, name string, err error) *controlv1.UnitRes
 
 // SetState implements the service.
 func (h *handler) SetState(ctx context.Context, req *controlv1.SetStateRequest) (*controlv1.SetStateResponse, error) {
+	if err := h.mayChange(ctx); err != nil {
+		return nil, err
+	}
 	name, err := h.names.state(req.GetName())
 	if err != nil {
 		return nil, badName(err)
@@ -159,6 +172,9 @@ func (h *handler) SetState(ctx context.Context, req *controlv1.SetStateRequest) 
 
 // RemoveState implements the service.
 func (h *handler) RemoveState(ctx context.Context, req *controlv1.RemoveStateRequest) (*controlv1.RemoveStateResponse, error) {
+	if err := h.mayChange(ctx); err != nil {
+		return nil, err
+	}
 	name, err := h.names.state(req.GetName())
 	if err != nil {
 		return nil, badName(err)
@@ -182,6 +198,9 @@ func (h *handler) RemoveState(ctx context.Context, req *controlv1.RemoveStateReq
 
 // Emit implements the service.
 func (h *handler) Emit(ctx context.Context, req *controlv1.EmitRequest) (*controlv1.EmitResponse, error) {
+	if err := h.mayChange(ctx); err != nil {
+		return nil, err
+	}
 	name, err := h.names.signal(req.GetName())
 	if err != nil {
 		return nil, badName(err)
@@ -201,21 +220,25 @@ func (h *handler) Emit(ctx context.Context, req *controlv1.EmitRequest) (*contro
 
 // Shutdown implements the service.
 func (h *handler) Shutdown(ctx context.Context, _ *controlv1.ShutdownRequest) (*controlv1.ShutdownResponse, error) {
-	who := callerOf(ctx)
-	if err := h.allowed(who); err != nil {
-		return nil, connect.NewError(connect.CodePermissionDenied, err)
+	if err := h.mayChange(ctx); err != nil {
+		return nil, err
 	}
-	h.shutdown("command by " + who.String())
+	h.shutdown("command by " + callerOf(ctx).String())
 	return &controlv1.ShutdownResponse{}, nil
+}
+
+// mayChange refuses a caller who may only look. It comes before anything of the
+// request is read: what there is to change is not a stranger's business.
+func (h *handler) mayChange(ctx context.Context) error {
+	if err := h.allowed(callerOf(ctx)); err != nil {
+		return connect.NewError(connect.CodePermissionDenied, err)
+	}
+	return nil
 }
 
 // ask sends one event in the caller's name; everything but success is an error.
 func (h *handler) ask(ctx context.Context, event func(flow.Request) flow.Event) (flow.Reply, error) {
-	who := callerOf(ctx)
-	if err := h.allowed(who); err != nil {
-		return flow.Reply{}, connect.NewError(connect.CodePermissionDenied, err)
-	}
-	reply, err := h.engine.Ask(ctx, who.String(), event)
+	reply, err := h.engine.Ask(ctx, callerOf(ctx).String(), event)
 	switch {
 	case err != nil:
 		return flow.Reply{}, unavailable(err)

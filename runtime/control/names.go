@@ -2,7 +2,6 @@ package control
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
@@ -23,26 +22,36 @@ type nameError struct {
 
 func (e *nameError) Error() string { return e.text }
 
-// directory finds the definitions of a plan by full or unqualified name.
+// names leads from full and from unqualified names to the definitions of one kind.
+type names map[string][]plan.Name
+
+func (ns names) add(n plan.Name) {
+	ns[string(n)] = append(ns[string(n)], n)
+	if _, last, ok := strings.Cut(string(n), "@"); ok {
+		ns[last] = append(ns[last], n)
+	}
+}
+
+// directory finds the definitions of a plan by name.
 type directory struct {
-	sockets, services, states, signals []plan.Name
+	sockets, services, states, signals names
 }
 
 func newDirectory(p *plan.Plan) *directory {
-	var d directory
+	d := &directory{names{}, names{}, names{}, names{}}
 	for i := range p.Sockets {
-		d.sockets = append(d.sockets, p.Sockets[i].Name)
+		d.sockets.add(p.Sockets[i].Name)
 	}
 	for i := range p.Services {
-		d.services = append(d.services, p.Services[i].Name)
+		d.services.add(p.Services[i].Name)
 	}
 	for i := range p.States {
-		d.states = append(d.states, p.States[i].Name)
+		d.states.add(p.States[i].Name)
 	}
 	for i := range p.Signals {
-		d.signals = append(d.signals, p.Signals[i].Name)
+		d.signals.add(p.Signals[i].Name)
 	}
-	return &d
+	return d
 }
 
 // unit finds a socket or a service. Without a kind the name must belong to one
@@ -50,12 +59,12 @@ func newDirectory(p *plan.Plan) *directory {
 func (d *directory) unit(kind controlv1.UnitKind, name string) (unit, error) {
 	var found []unit
 	if kind != controlv1.UnitKind_UNIT_KIND_SERVICE {
-		for _, n := range matching(d.sockets, name) {
+		for _, n := range d.sockets[name] {
 			found = append(found, unit{controlv1.UnitKind_UNIT_KIND_SOCKET, n})
 		}
 	}
 	if kind != controlv1.UnitKind_UNIT_KIND_SOCKET {
-		for _, n := range matching(d.services, name) {
+		for _, n := range d.services[name] {
 			found = append(found, unit{controlv1.UnitKind_UNIT_KIND_SERVICE, n})
 		}
 	}
@@ -82,9 +91,9 @@ func (d *directory) state(name string) (plan.Name, error) { return one(d.states,
 
 func (d *directory) signal(name string) (plan.Name, error) { return one(d.signals, "signal", name) }
 
-// one finds the only definition among names that name means.
-func one(names []plan.Name, kind, name string) (plan.Name, error) {
-	found := matching(names, name)
+// one finds the only definition that name means.
+func one(ns names, kind, name string) (plan.Name, error) {
+	found := ns[name]
 	switch len(found) {
 	case 0:
 		return "", &nameError{
@@ -102,24 +111,6 @@ func one(names []plan.Name, kind, name string) (plan.Name, error) {
 		controlv1.Outcome_OUTCOME_AMBIGUOUS,
 		fmt.Sprintf("%s is ambiguous: it may be %s", name, strings.Join(candidates, " or ")),
 	}
-}
-
-// matching returns the full name itself if it is there, else every definition
-// whose last part is name.
-func matching(names []plan.Name, name string) []plan.Name {
-	if strings.Contains(name, "@") {
-		if slices.Contains(names, plan.Name(name)) {
-			return []plan.Name{plan.Name(name)}
-		}
-		return nil
-	}
-	var found []plan.Name
-	for _, n := range names {
-		if _, last, ok := strings.Cut(string(n), "@"); ok && last == name {
-			found = append(found, n)
-		}
-	}
-	return found
 }
 
 func kindName(k controlv1.UnitKind) string {

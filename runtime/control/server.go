@@ -6,12 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
-	"syscall"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect"
@@ -21,14 +21,27 @@ import (
 	"github.com/rind-sockets/rind/runtime/peer"
 )
 
-// Bounds on what a client can make the daemon keep.
+// Bounds on what a client can make the daemon keep, wait for or do.
 const (
-	maxMessage    = 1 << 20
-	maxHeader     = 16 << 10
+	maxMessage  = 1 << 20
+	maxQuestion = 16 << 10 // a message of somebody who may only ask
+	maxHeader   = 16 << 10
+	maxStreams  = 16 // calls at a time over one HTTP/2 connection
+	maxAsking   = 8  // calls at a time of those who may only ask
+
 	readTimeout   = 10 * time.Second
+	writeTimeout  = 10 * time.Second // of one write
 	idleTimeout   = 2 * time.Minute
 	shutdownGrace = time.Second
-	socketMode    = 0o666 // who may do what is decided by credentials
+)
+
+const (
+	socketMode = 0o666 // who may do what is decided by credentials
+	dirMode    = 0o755
+
+	// maxPath is the longest path that fits into sockaddr_un with its NUL,
+	// unix(7).
+	maxPath = 107
 )
 
 // Options say what a server offers. All fields are required.
@@ -42,15 +55,20 @@ type Options struct {
 
 // Server is one control socket.
 type Server struct {
-	http     *http.Server
-	listener net.Listener
-	done     chan error
+	http *http.Server
+	door *door
+	done chan error
+
+	mu      sync.Mutex
+	closing bool           // no further calls
+	calls   sync.WaitGroup // Add only under mu and while not closing
 }
 
-// Listen opens the control socket at path. A socket that is left from a crash
-// is replaced; a live one is somebody else's daemon.
+// Listen opens the control socket at path, whose directory it makes if need be.
+// A socket that is left from a crash is replaced; a live one is somebody else's
+// daemon.
 func Listen(ctx context.Context, path string, o Options) (*Server, error) {
-	l, err := listenUnix(ctx, path)
+	d, err := openDoor(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
@@ -63,27 +81,64 @@ func Listen(ctx context.Context, path string, o Options) (*Server, error) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // gRPC
-	s := &Server{
-		http: &http.Server{
-			Handler:           mux,
-			Protocols:         protocols,
-			ReadHeaderTimeout: readTimeout,
-			ReadTimeout:       readTimeout,
-			IdleTimeout:       idleTimeout,
-			MaxHeaderBytes:    maxHeader,
-			ConnContext:       identify,
-			BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
-			ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
-		},
-		listener: l,
-		done:     make(chan error, 1),
+	s := &Server{door: d, done: make(chan error, 1)}
+	s.http = &http.Server{
+		Handler:           s.bounded(mux, h.allowed),
+		Protocols:         protocols,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ReadHeaderTimeout: readTimeout,
+		ReadTimeout:       readTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ConnContext:       identify,
+		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
-	go func() { s.done <- s.http.Serve(l) }()
+	go func() {
+		err := s.http.Serve(d)
+		if !errors.Is(err, http.ErrServerClosed) {
+			o.Log.ErrorContext(ctx, "control socket failed", slog.String("path", path), slog.Any("error", err))
+		}
+		s.done <- err
+	}()
 	return s, nil
 }
 
+// bounded keeps those who may only ask from keeping the daemon busy: they wait
+// for each other, and not for whoever may change things.
+func (s *Server) bounded(next http.Handler, allowed func(caller) error) http.Handler {
+	asking := make(chan struct{}, maxAsking)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.begin() {
+			http.Error(w, "the daemon is shutting down", http.StatusServiceUnavailable)
+			return
+		}
+		defer s.calls.Done()
+		if allowed(callerOf(r.Context())) != nil {
+			select {
+			case asking <- struct{}{}:
+				defer func() { <-asking }()
+			case <-r.Context().Done():
+				return // so is the connection
+			}
+			r.Body = http.MaxBytesReader(w, r.Body, maxQuestion)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// begin counts a call in, unless the server is being closed.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closing {
+		s.calls.Add(1)
+	}
+	return !s.closing
+}
+
 // Close ends the server and removes its socket. Calls in progress get a moment
-// to be answered.
+// to be answered; when Close returns, none is left.
 func (s *Server) Close(ctx context.Context) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
@@ -94,47 +149,11 @@ func (s *Server) Close(ctx context.Context) error {
 	if serveErr := <-s.done; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, serveErr)
 	}
-	return err
-}
-
-// listenUnix binds path with a mode that lets everybody connect. Between bind
-// and chmod the mode is narrower, never wider.
-func listenUnix(ctx context.Context, path string) (net.Listener, error) {
-	if err := removeStale(ctx, path); err != nil {
-		return nil, err
-	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, socketMode); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
-}
-
-// removeStale removes a socket that nobody listens on.
-func removeStale(ctx context.Context, path string) error {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s is not a socket: remove it or choose another path with --control", path)
-	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", path)
-	if err == nil {
-		conn.Close()
-		return fmt.Errorf("%s answers: another rindrun is running, stop it or choose another --runtime-dir", path)
-	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return err
-	}
-	return os.Remove(path)
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	s.calls.Wait() // without their connections they end
+	return errors.Join(err, s.door.removeNode())
 }
 
 // caller is who made a call.
@@ -150,27 +169,24 @@ func (c caller) String() string {
 	return fmt.Sprintf("uid %d", c.cred.UID)
 }
 
+// countedAs is whose connection it is for the limits: a caller that the kernel
+// does not tell shares those of nobody.
+func (c caller) countedAs() uint32 {
+	if c.err != nil {
+		return math.MaxUint32
+	}
+	return c.cred.UID
+}
+
 type callerKey struct{}
 
 // identify records who is at the other end of a connection.
-func identify(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, callerKey{}, callerAt(conn))
-}
-
-func callerAt(conn net.Conn) caller {
-	uc, ok := conn.(*net.UnixConn)
+func identify(ctx context.Context, nc net.Conn) context.Context {
+	c, ok := nc.(*conn)
 	if !ok {
-		return caller{err: fmt.Errorf("%T is no unix connection", conn)}
+		return ctx
 	}
-	raw, err := uc.SyscallConn()
-	if err != nil {
-		return caller{err: err}
-	}
-	var c caller
-	if err := raw.Control(func(fd uintptr) { c.cred, c.err = peer.Of(int(fd)) }); err != nil {
-		c.err = err
-	}
-	return c
+	return context.WithValue(ctx, callerKey{}, c.caller)
 }
 
 func callerOf(ctx context.Context) caller {

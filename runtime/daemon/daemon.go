@@ -11,9 +11,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
@@ -29,20 +28,22 @@ import (
 type Options struct {
 	Plan *plan.Plan // valid
 
+	// All paths are absolute: what they mean must not change with the working
+	// directory.
 	RuntimeDir string   // control socket, sockets of plugins; made if missing
 	SocketDir  string   // base of relative uds paths; made when it is needed
 	PluginDirs []string // searched in order
 	Control    string   // path of the control socket; empty: control.sock in RuntimeDir
 
-	// Environ is what services inherit, before their own env. LISTEN_* and
-	// NOTIFY_SOCKET in it are the daemon's and are not passed on.
+	// Environ is what services inherit, before their own env, without what is
+	// between the daemon and whoever started it (LISTEN_FDS, NOTIFY_SOCKET, …).
 	Environ []string
 
 	Version string
 	Log     *slog.Logger // nil discards
 
 	// Ready is called once every socket that the plan wants from the start is
-	// open or has failed.
+	// open or has failed, unless the end has begun before. It may block.
 	Ready func()
 
 	// Impatient gets a value for each further request to end at once, while the
@@ -50,101 +51,85 @@ type Options struct {
 	Impatient <-chan struct{}
 }
 
-// stopTimeout bounds what comes after the engine's own shutdown.
-const stopTimeout = 5 * time.Second
+const (
+	// commandGrace is how long the shutdown waits for programs of triggers,
+	// usually of on-stop, before it kills them. Somebody who does not want to
+	// wait for services still wants their sockets' on-stop to run.
+	commandGrace = 5 * time.Second
+	hurriedGrace = 2 * time.Second
+
+	// closeTimeout bounds the end of the control socket and of the plugins,
+	// which have limits of their own below it.
+	closeTimeout = 5 * time.Second
+)
 
 // ErrPlugins says that a transport of the plan has no plugin.
 var ErrPlugins = errors.New("missing plugin")
 
-// Daemon runs one plan.
-type Daemon struct {
+// daemon is one run of a plan.
+type daemon struct {
 	opts Options
+	log  *slog.Logger // never makes its caller wait
 	host *pluginhost.Host
 	loop *loop.Loop
-	lock *os.File
+
+	sockets  *sockets
+	commands *commands
 
 	// tasks are the workers. They end when what they wait for ends, which the
 	// shutdown of the engine brings about, or with their context.
 	tasks sync.WaitGroup
+
+	hurried bool // somebody does not want to wait for services; the loop's
 }
 
 // Run runs the plan until ctx ends or somebody asks for the end, then stops
-// everything in order and returns. When it returns, no process that it started,
-// no goroutine, descriptor or path of it is left.
+// everything in order and returns. When it returns, also with an error, no
+// process group that it started, no goroutine, descriptor or path of it is left,
+// except directories.
 func Run(ctx context.Context, opts Options) error {
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	opts.Control = cmp.Or(opts.Control, filepath.Join(opts.RuntimeDir, "control.sock"))
-	d := &Daemon{opts: opts}
-	if err := d.prepare(); err != nil {
+	d := &daemon{opts: opts, host: pluginhost.New(pluginhost.Options{
+		Dirs: opts.PluginDirs, RuntimeDir: opts.RuntimeDir, Version: opts.Version, Log: opts.Log,
+	})}
+	if err := d.findPlugins(); err != nil {
+		return err // nothing has been touched
+	}
+	lock, err := lockDir(opts.RuntimeDir)
+	if err != nil {
 		return err
 	}
-	return errors.Join(d.run(ctx), d.lock.Close())
+	relayed := newRelay(opts.Log.Handler())
+	d.log = slog.New(relayed)
+	err = errors.Join(d.run(ctx), lock.release())
+	relayed.close()
+	return err
 }
 
-// prepare does what can fail before anything is started.
-func (d *Daemon) prepare() error {
-	if err := os.MkdirAll(d.opts.RuntimeDir, 0o755); err != nil {
-		return fmt.Errorf("runtime directory: %w", err)
-	}
-	d.host = pluginhost.New(pluginhost.Options{
-		Dirs: d.opts.PluginDirs, RuntimeDir: d.opts.RuntimeDir,
-		Version: d.opts.Version, Log: d.opts.Log,
-	})
-	var errs []error
+// findPlugins checks that there is a plugin for every transport of the plan.
+func (d *daemon) findPlugins() error {
+	var missing []string
 	for _, t := range d.opts.Plan.Transports {
 		if _, err := d.host.Find(t.Name); err != nil {
-			errs = append(errs, err)
+			missing = append(missing, err.Error())
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("%w: %w", ErrPlugins, err)
+	if len(missing) > 0 {
+		return fmt.Errorf("%w: %s", ErrPlugins, strings.Join(missing, "; "))
 	}
-	return d.takeLock()
-}
-
-// takeLock makes sure that there is one daemon per runtime directory.
-func (d *Daemon) takeLock() error {
-	path := filepath.Join(d.opts.RuntimeDir, "lock")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
-	if err != nil {
-		return fmt.Errorf("runtime directory: %w", err)
-	}
-	if err := flock(f); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = errors.New("another rindrun uses it: stop it or choose another --runtime-dir")
-		}
-		return errors.Join(fmt.Errorf("runtime directory %s: %w", d.opts.RuntimeDir, err), f.Close())
-	}
-	d.lock = f
 	return nil
 }
 
-// flock takes an exclusive lock without waiting. It uses SyscallConn and not Fd,
-// which would make the file blocking.
-func flock(f *os.File) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var lerr error
-	err = raw.Control(func(fd uintptr) { lerr = syscall.Flock(int(fd), syscall.LOCK_EX|syscall.LOCK_NB) })
-	return cmp.Or(err, lerr)
-}
-
-func (d *Daemon) run(ctx context.Context) error {
+func (d *daemon) run(ctx context.Context) error {
+	// Workers outlive ctx: it only begins the shutdown, which needs them.
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
 	set, err := listen.NewSet()
 	if err != nil {
 		return fmt.Errorf("watch listeners: %w", err)
 	}
-	d.loop = loop.New(flow.New(d.opts.Plan), d.opts.Log)
-
-	// Workers outlive ctx: it only begins the shutdown, which needs them.
-	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopWork()
-	socks := newSockets(work, d, set)
-	procs := newProcesses(work, d, socks)
-	d.loop.Connect(socks, procs, d.ready)
-
+	d.assemble(work, set)
 	server, err := control.Listen(work, d.opts.Control, control.Options{
 		Plan: d.opts.Plan, Engine: d.loop, Facts: d.facts, Log: d.opts.Log,
 		Shutdown: func(cause string) { d.loop.Post(flow.Shutdown{Cause: cause}) },
@@ -153,32 +138,65 @@ func (d *Daemon) run(ctx context.Context) error {
 		return errors.Join(err, set.Close())
 	}
 	watching := make(chan error, 1)
-	go func() { watching <- set.Run(work, socks.report) }()
+	go func() { watching <- d.watch(work, set) }()
 	hurrying := make(chan struct{})
 	go d.hurry(work, hurrying)
 
 	d.loop.Post(flow.Boot{})
 	d.loop.Run(ctx)
 
-	closing, cancel := context.WithTimeout(work, stopTimeout)
+	d.finishCommands(work)
+	closing, cancel := context.WithTimeout(work, closeTimeout)
 	defer cancel()
 	errs := []error{server.Close(closing), d.host.Close(closing)}
 	stopWork()
 	errs = append(errs, <-watching, set.Close())
 	<-hurrying
 	d.tasks.Wait()
-	return errors.Join(append(errs, d.removeRuntimeFiles())...)
+	return errors.Join(errs...)
 }
 
-func (d *Daemon) ready() {
-	d.opts.Log.Info("ready", slog.Int("sockets", len(d.opts.Plan.Sockets)), slog.String("control", d.opts.Control))
+// assemble connects the parts, which nothing has started yet.
+func (d *daemon) assemble(work context.Context, set *listen.Set) {
+	r := &runner{ctx: work, tasks: &d.tasks, log: d.log, printed: d.opts.Log}
+	environ := inherited(d.opts.Environ)
+	d.loop = loop.New(flow.New(d.opts.Plan), d.log)
+	d.commands = newCommands(r, environ)
+	d.sockets = newSockets(work, d, set)
+	processes := newProcesses(r, d, environ)
+	d.loop.Connect(d.sockets, processes, loop.Hooks{Ready: d.ready, Ending: d.ending})
+}
+
+func (d *daemon) ready() {
+	d.log.Info("ready", slog.Int("sockets", len(d.opts.Plan.Sockets)), slog.String("control", d.opts.Control))
 	if d.opts.Ready != nil {
-		d.opts.Ready()
+		d.tasks.Go(d.opts.Ready) // it may block, and this is the loop
 	}
 }
 
-// hurry passes on that somebody does not want to wait for services any longer.
-func (d *Daemon) hurry(ctx context.Context, done chan<- struct{}) {
+// ending makes whatever nobody needs any more end soon.
+func (d *daemon) ending(cause string, again bool) {
+	d.log.Info("shutting down", slog.String("cause", cause), slog.Bool("hurry", again))
+	if again {
+		d.hurried = true
+		return
+	}
+	d.sockets.stopOpening()
+	d.commands.stopOthers()
+}
+
+// watch reports accesses until the daemon ends. A daemon that cannot see them is
+// of no use, so it ends.
+func (d *daemon) watch(ctx context.Context, set *listen.Set) error {
+	err := set.Run(ctx, d.sockets.report)
+	if err != nil {
+		d.loop.Post(flow.Shutdown{Cause: err.Error()})
+	}
+	return err
+}
+
+// hurry passes on that somebody does not want to wait any longer.
+func (d *daemon) hurry(ctx context.Context, done chan<- struct{}) {
 	defer close(done)
 	for {
 		select {
@@ -190,17 +208,19 @@ func (d *Daemon) hurry(ctx context.Context, done chan<- struct{}) {
 	}
 }
 
-// removeRuntimeFiles leaves the runtime directory as it was found, but for the
-// directory itself and the lock, which another daemon may be waiting for.
-func (d *Daemon) removeRuntimeFiles() error {
-	if err := os.Remove(filepath.Join(d.opts.RuntimeDir, "lock")); err != nil {
-		return fmt.Errorf("runtime directory: %w", err)
+// finishCommands waits for the programs of triggers, which have no loop any more.
+func (d *daemon) finishCommands(ctx context.Context) {
+	patience := commandGrace
+	if d.hurried {
+		patience = hurriedGrace
 	}
-	return nil
+	grace, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	d.commands.finish(grace)
 }
 
 // facts is what the status shows beyond the engine's own.
-func (d *Daemon) facts() control.Facts {
+func (d *daemon) facts() control.Facts {
 	f := control.Facts{Version: d.opts.Version}
 	for _, p := range d.host.Status() {
 		f.Plugins = append(f.Plugins, &controlv1.PluginStatus{
@@ -211,13 +231,4 @@ func (d *Daemon) facts() control.Facts {
 		f.OpenDescriptors = len(fds) - 1 // the one that reads the directory
 	}
 	return f
-}
-
-// manifestOf returns the manifest that the plan was compiled with.
-func manifestOf(p *plan.Plan, transport string) string {
-	i := slices.IndexFunc(p.Transports, func(t plan.Transport) bool { return t.Name == transport })
-	if i < 0 {
-		return ""
-	}
-	return p.Transports[i].Manifest
 }

@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,13 +17,11 @@ import (
 	"github.com/rind-sockets/rind/runtime/pluginhost"
 )
 
-// resolveTimeout bounds the look-up of one host name.
-const resolveTimeout = 5 * time.Second
-
-// opener opens sockets: endpoint → plugin → verified → published. It blocks and
+// opener opens sockets: address → plugin → verified → published. It blocks and
 // runs in workers.
 type opener struct {
 	host      *pluginhost.Host
+	plan      *plan.Plan
 	socketDir string
 }
 
@@ -42,16 +35,20 @@ type opened struct {
 	retry     bool // it may work later without anybody's doing
 }
 
-// discard closes a socket that nobody wants any more.
-func (o opened) discard() {
-	if o.facts.Path != "" {
-		_ = listen.RemoveNode(o.facts.Path, o.facts.Dev, o.facts.Ino)
+// discard closes a socket that nobody wants any more, and removes its path.
+func (o opened) discard() error {
+	if o.fd < 0 {
+		return nil
 	}
-	_ = unix.Close(o.fd)
+	var err error
+	if o.facts.Path != "" {
+		err = listen.RemoveNode(o.facts.Path, o.facts.Dev, o.facts.Ino)
+	}
+	return errors.Join(err, unix.Close(o.fd))
 }
 
-// open binds all sockets of one transport and calls done for each.
-func (o *opener) open(ctx context.Context, transport, manifest string, defs []*plan.Socket, done func(*plan.Socket, opened)) {
+// open binds sockets of one transport and calls done for each.
+func (o *opener) open(ctx context.Context, defs []*plan.Socket, done func(*plan.Socket, opened)) {
 	var (
 		asked  []*plan.Socket
 		eps    []pluginhost.Endpoint
@@ -69,11 +66,24 @@ func (o *opener) open(ctx context.Context, transport, manifest string, defs []*p
 			ID: string(def.Name), Scheme: def.Type, Address: address, Options: def.Options, Backlog: backlog(def),
 		})
 	}
-	results := o.host.Bind(ctx, transport, manifest, eps)
+	if len(asked) == 0 {
+		return
+	}
+	transport := asked[0].Type
+	results := o.host.Bind(ctx, transport, o.manifest(transport), eps)
 	kept := o.keptBy(transport)
 	for i, r := range results {
 		done(asked[i], o.publish(asked[i], eps[i].Address, r, others[i], kept))
 	}
+}
+
+// manifest returns the manifest that the plan was compiled with.
+func (o *opener) manifest(transport string) string {
+	i := slices.IndexFunc(o.plan.Transports, func(t plan.Transport) bool { return t.Name == transport })
+	if i < 0 {
+		return ""
+	}
+	return o.plan.Transports[i].Manifest
 }
 
 // keptBy returns the sockets that the plugin of a transport has open after it
@@ -97,7 +107,8 @@ func (o *opener) keptBy(transport string) map[uint64]bool {
 	return kept
 }
 
-// publish verifies what the plugin handed over and makes it reachable.
+// publish verifies what the plugin handed over and makes it reachable. After a
+// failure nothing is left of it.
 func (o *opener) publish(def *plan.Socket, address string, r pluginhost.Result, others []string, kept map[uint64]bool) opened {
 	if r.Err != nil {
 		return failure(def, withHolder(r.Err, def.Type, address))
@@ -107,69 +118,32 @@ func (o *opener) publish(def *plan.Socket, address string, r pluginhost.Result, 
 		err = errors.New("the plugin kept a copy of the socket")
 	}
 	if err != nil {
-		_ = unix.Close(r.FD)
-		return failure(def, fmt.Errorf("bind %s: refused: %w", address, err))
+		err = fmt.Errorf("bind %s: refused: %w", address, err)
+		return failure(def, also(err, abandon(def, r.FD, address)))
 	}
 	out := opened{fd: r.FD, facts: facts, addresses: append([]string{facts.Local}, others...)}
 	if err := listen.Publish(r.FD, facts.Stream, backlog(def)); err != nil {
-		out.discard()
-		return failure(def, withHolder(err, def.Type, address))
+		return failure(def, also(withHolder(err, def.Type, address), out.discard()))
 	}
 	return out
 }
 
-// address returns what the plugin is asked to bind: a uds path made absolute, a
-// host name looked up. Of several addresses of a name the first is bound and the
-// others are returned for the status.
-func (o *opener) address(ctx context.Context, def *plan.Socket) (address string, others []string, err error) {
-	if len(def.Permissions) > 0 && !slices.Contains(def.Permissions, plan.AnyPermission) {
-		return "", nil, errors.New("access permissions are not enforced by this version of rindrun, so the socket stays closed; remove permissions or use the permission any")
+// abandon closes a socket that was refused, and removes the node at its address
+// if the kernel says that it is the node of this very socket.
+func abandon(def *plan.Socket, fd int, address string) error {
+	var err error
+	if st, ok := nodeOf(fd, address); ok && def.Type == "uds" {
+		err = listen.RemoveNode(address, st.Dev, st.Ino)
 	}
-	if def.Type == "uds" {
-		if strings.HasPrefix(def.Listen, "/") || strings.HasPrefix(def.Listen, "@") {
-			return def.Listen, nil, nil
-		}
-		path := filepath.Join(o.socketDir, def.Listen)
-		if len(path) > maxPath {
-			return "", nil, fmt.Errorf("the path %s has %d bytes, at most %d fit into a socket address: choose a shorter --socket-dir", path, len(path), maxPath)
-		}
-		return path, nil, nil
-	}
-	host, port, err := net.SplitHostPort(def.Listen)
-	if err != nil || host == "*" || host == "" {
-		return def.Listen, nil, nil // the plugin knows better what it is
-	}
-	if _, err := netip.ParseAddr(host); err == nil {
-		return def.Listen, nil, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return "", nil, &lookupError{host, err}
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return "", nil, fmt.Errorf("port %q: %w", port, err)
-	}
-	all := make([]string, len(found))
-	for i, ip := range found {
-		all[i] = netip.AddrPortFrom(ip.Unmap(), uint16(number)).String()
-	}
-	return all[0], all[1:], nil
+	return errors.Join(err, unix.Close(fd))
 }
 
-// maxPath is the longest path that fits into sockaddr_un with its NUL, unix(7).
-const maxPath = 107
-
-// lookupError says that a name has no address, maybe not yet.
-type lookupError struct {
-	host string
-	err  error
+// nodeOf returns what is at path, if it is the node of the unix socket fd.
+func nodeOf(fd int, path string) (st unix.Stat_t, ok bool) {
+	ino, err := peer.Node(fd)
+	ok = err == nil && ino != 0 && unix.Lstat(path, &st) == nil && uint32(st.Ino) == ino
+	return st, ok
 }
-
-func (e *lookupError) Error() string { return fmt.Sprintf("look up %s: %v", e.host, e.err) }
-func (e *lookupError) Unwrap() error { return e.err }
 
 // failure names the socket and decides whether another attempt makes sense
 // without anybody's doing. An address in use is somebody else's, so that waits
@@ -186,8 +160,7 @@ func temporary(err error) bool {
 		return pe.Temporary()
 	}
 	if le, ok := errors.AsType[*lookupError](err); ok {
-		dns, ok := errors.AsType[*net.DNSError](le.err)
-		return ok && dns.Temporary()
+		return le.temporary()
 	}
 	return false
 }

@@ -5,12 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
-	"os/user"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -21,40 +16,81 @@ import (
 	"github.com/rind-sockets/rind/runtime/proc"
 )
 
+// runner starts programs, of services and of triggers, and logs what they print.
+// Its methods may be called at the same time; only start blocks.
+type runner struct {
+	ctx     context.Context // of the output: it ends with the daemon
+	tasks   *sync.WaitGroup // the daemon's
+	log     *slog.Logger    // what the daemon says of them
+	printed *slog.Logger    // what they print: a slow reader slows them down
+}
+
+// start starts a program whose output is logged as that of who, until its last
+// writer is gone or the daemon ends.
+func (r *runner) start(spec *proc.Spec, who slog.Attr) (*proc.Process, error) {
+	out, err := proc.OpenOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", spec.Name, err)
+	}
+	spec.Stdin, spec.Stdout, spec.Stderr = proc.Null, out.FD(), out.FD()
+	process, err := proc.Start(spec)
+	if err != nil {
+		return nil, also(err, out.Close())
+	}
+	pid := slog.Int("pid", process.PID())
+	r.tasks.Go(func() {
+		r.complain(who, out.Run(r.ctx, func(line []byte) {
+			r.printed.LogAttrs(r.ctx, slog.LevelInfo, "output", who, pid, slog.String("line", string(line)))
+		}))
+	})
+	return process, nil
+}
+
+// bury takes along what is left of the group of a process that has ended, while
+// the number of the group cannot be that of another, and frees the process.
+func (r *runner) bury(process *proc.Process, who slog.Attr) {
+	r.signal(process, syscall.SIGKILL, who)
+	r.complain(who, process.Close())
+}
+
+// signal sends a signal to the group of a process. That nobody is there is no
+// error.
+func (r *runner) signal(process *proc.Process, sig syscall.Signal, who slog.Attr) {
+	if err := process.SignalGroup(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		r.complain(who, err)
+	}
+}
+
+// complain logs what should not happen and leaves everything in order.
+func (r *runner) complain(who slog.Attr, err error) {
+	if err != nil {
+		r.log.LogAttrs(r.ctx, slog.LevelError, "process operation failed", who, slog.Any("error", err))
+	}
+}
+
+// also adds an error that happened on the way out, on the same line.
+func also(err, more error) error {
+	if more == nil {
+		return err
+	}
+	return fmt.Errorf("%w; also: %w", err, more)
+}
+
 // processes carries out the effects on processes. running belongs to the loop's
 // goroutine.
 type processes struct {
-	ctx     context.Context //nolint:containedctx // of the workers: it ends with the daemon, not with a call
-	daemon  *Daemon
-	sockets *sockets
+	*runner
+
+	daemon  *daemon
 	defs    map[plan.Name]*plan.Service
 	environ []string
-
 	running map[flow.ProcessID]*proc.Process
-
-	mu    sync.Mutex // workers look users up
-	users map[[2]string]identity
 }
 
-// identity is who runs a service, and what its environment says of that.
-type identity struct {
-	cred *proc.Credential
-	env  []string
-}
-
-// private are the variables that are between the daemon and whoever started it.
-var private = []string{"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "FDSTORE"}
-
-func newProcesses(ctx context.Context, d *Daemon, s *sockets) *processes {
+func newProcesses(r *runner, d *daemon, environ []string) *processes {
 	p := &processes{
-		ctx: ctx, daemon: d, sockets: s,
-		defs:    map[plan.Name]*plan.Service{},
-		running: map[flow.ProcessID]*proc.Process{},
-		users:   map[[2]string]identity{},
-		environ: slices.DeleteFunc(slices.Clone(d.opts.Environ), func(kv string) bool {
-			key, _, _ := strings.Cut(kv, "=")
-			return slices.Contains(private, key)
-		}),
+		runner: r, daemon: d, environ: environ,
+		defs: map[plan.Name]*plan.Service{}, running: map[flow.ProcessID]*proc.Process{},
 	}
 	for i := range d.opts.Plan.Services {
 		def := &d.opts.Plan.Services[i]
@@ -66,145 +102,85 @@ func newProcesses(ctx context.Context, d *Daemon, s *sockets) *processes {
 // Spawn implements [loop.Processes]. The worker gets descriptors of its own, so
 // that a socket may be stopped while its owner is being started.
 func (p *processes) Spawn(f flow.Spawn) {
-	files := make([]proc.File, 0, len(f.Sockets))
+	var in handover
 	for _, name := range f.Sockets {
-		fd, def, err := p.sockets.duplicate(name)
+		file, release, err := p.daemon.sockets.duplicate(name)
 		if err != nil {
-			closeFiles(files)
+			in.release()
 			p.daemon.loop.Post(flow.ProcessFailed{Process: f.Process, Reason: err.Error()})
 			return
 		}
-		files = append(files, proc.File{FD: fd, Name: def.FDName, NonBlock: def.NonBlocking})
+		in.files = append(in.files, file)
+		in.releases = append(in.releases, release)
 	}
-	p.daemon.tasks.Go(func() { p.serve(f.Process, files) })
+	p.tasks.Go(func() { p.serve(f.Process, in) })
 }
 
-func closeFiles(files []proc.File) {
-	for _, f := range files {
-		_ = unix.Close(f.FD)
+// handover are the copies of listeners for one start of their owner.
+type handover struct {
+	files    []proc.File
+	releases []func()
+}
+
+func (in handover) release() {
+	for _, release := range in.releases {
+		release()
 	}
 }
 
 // serve is the life of one process of a service, from its start to its end.
-func (p *processes) serve(id flow.ProcessID, files []proc.File) {
-	def := p.defs[id.Service]
-	process, out, err := p.start(def, &def.Run[id.Run], files)
-	closeFiles(files)
+func (p *processes) serve(id flow.ProcessID, in handover) {
+	who := serviceAttr(id)
+	process, err := p.startService(id, in.files, who)
+	in.release()
 	if err != nil {
 		p.daemon.loop.Post(flow.ProcessFailed{Process: id, Reason: err.Error()})
 		return
 	}
-	p.log(out, string(def.Name), process.PID())
 	p.daemon.loop.Deliver(func() flow.Event {
 		p.running[id] = process
 		return flow.ProcessStarted{Process: id, PID: process.PID()}
-	})
-	exit := p.wait(process, string(def.Name))
+	}, nil)
+	exit, err := process.Wait(p.ctx)
+	p.complain(who, err)
+	bury := func() { p.bury(process, who) }
 	p.daemon.loop.Deliver(func() flow.Event {
 		delete(p.running, id)
-		p.complain(string(def.Name), process.Close())
-		return flow.ProcessExited{Process: id, Status: exit}
-	})
+		bury()
+		return flow.ProcessExited{Process: id, Status: exitStatus(exit, err)}
+	}, bury)
 }
 
-// start starts a process and the pipe for what it prints.
-func (p *processes) start(def *plan.Service, run *plan.Command, files []proc.File) (*proc.Process, *proc.Output, error) {
+func (p *processes) startService(id flow.ProcessID, files []proc.File, attr slog.Attr) (*proc.Process, error) {
+	def := p.defs[id.Service]
+	run := &def.Run[id.Run]
 	name := "service " + string(def.Name)
-	who, err := p.identity(def.User, def.Group)
+	who, err := lookupIdentity(def.User, def.Group)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return p.spawn(&proc.Spec{
-		Name: name, Exec: run.Exec, Args: run.Args, Env: p.environment(who, run),
+	return p.start(&proc.Spec{
+		Name: name, Exec: run.Exec, Args: run.Args, Env: environment(p.environ, who, run),
 		Dir: def.WorkingDir, Cred: who.cred, Files: files,
-	})
+	}, attr)
 }
 
-func (p *processes) spawn(spec *proc.Spec) (*proc.Process, *proc.Output, error) {
-	out, err := proc.OpenOutput()
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", spec.Name, err)
-	}
-	spec.Stdin, spec.Stdout, spec.Stderr = proc.Null, out.FD(), out.FD()
-	process, err := proc.Start(spec)
-	if err != nil {
-		return nil, nil, errors.Join(err, out.Close())
-	}
-	return process, out, nil
-}
+func serviceAttr(id flow.ProcessID) slog.Attr { return slog.String("service", string(id.Service)) }
 
-// environment is the daemon's own, then what belongs to the user, then what the
-// unit says.
-func (p *processes) environment(who identity, run *plan.Command) []string {
-	env := slices.Concat(p.environ, who.env)
-	for _, key := range slices.Sorted(maps.Keys(run.Env)) {
-		env = append(env, key+"="+run.Env[key])
+// exitStatus is how a process ended, as the engine is told. What is not known is
+// no success.
+func exitStatus(exit proc.Exit, err error) flow.ExitStatus {
+	switch {
+	case err != nil || exit.Unknown:
+		return flow.ExitStatus{Code: -1}
+	case exit.Signal == 0:
+		return flow.ExitStatus{Code: exit.Code}
 	}
-	return lastWins(env)
-}
-
-// lastWins drops all but the last entry of each variable: of two, getenv(3) would
-// find the first.
-func lastWins(env []string) []string {
-	seen := map[string]bool{}
-	kept := make([]string, 0, len(env))
-	for _, kv := range slices.Backward(env) {
-		key, _, _ := strings.Cut(kv, "=")
-		if !seen[key] {
-			seen[key] = true
-			kept = append(kept, kv)
-		}
+	name := unix.SignalName(exit.Signal)
+	if name == "" { // the real-time signals have no names
+		name = fmt.Sprintf("signal %d", int(exit.Signal))
 	}
-	slices.Reverse(kept)
-	return kept
-}
-
-// identity looks a user up once; the plan does not change while it runs.
-func (p *processes) identity(name, group string) (identity, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	key := [2]string{name, group}
-	if who, ok := p.users[key]; ok {
-		return who, nil
-	}
-	cred, err := proc.LookupCredential(name, group)
-	if err != nil {
-		return identity{}, err
-	}
-	who := identity{cred: cred}
-	if name != "" {
-		if u, err := user.LookupId(strconv.FormatUint(uint64(cred.UID), 10)); err == nil {
-			who.env = []string{"HOME=" + u.HomeDir, "USER=" + u.Username, "LOGNAME=" + u.Username}
-		}
-	}
-	p.users[key] = who
-	return who, nil
-}
-
-// log hands on what a process prints, until its last writer is gone or the
-// daemon ends.
-func (p *processes) log(out *proc.Output, name string, pid int) {
-	p.daemon.tasks.Go(func() {
-		p.complain(name, out.Run(p.ctx, proc.LogLines(p.daemon.opts.Log, name, pid)))
-	})
-}
-
-// wait waits for the end of a process and takes what is left of its group with
-// it, as long as the number of the group cannot belong to anybody else.
-func (p *processes) wait(process *proc.Process, name string) flow.ExitStatus {
-	exit, err := process.Wait(p.ctx)
-	p.complain(name, err)
-	if err := process.SignalGroup(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		p.complain(name, err)
-	}
-	status := flow.ExitStatus{Code: exit.Code}
-	if exit.Signal != 0 {
-		status.Signal = unix.SignalName(exit.Signal)
-		if status.Signal == "" {
-			status.Signal = fmt.Sprintf("signal %d", int(exit.Signal))
-		}
-	}
-	return status
+	return flow.ExitStatus{Signal: name}
 }
 
 // Kill implements [loop.Processes].
@@ -217,43 +193,8 @@ func (p *processes) Kill(k flow.Kill) {
 	if k.Force {
 		sig = syscall.SIGKILL
 	}
-	if err := process.SignalGroup(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		p.complain(string(k.Process.Service), err)
-	}
+	p.signal(process, sig, serviceAttr(k.Process))
 }
 
-// Command implements [loop.Processes]: a trigger's program runs beside everything
-// else, with no listener, and its failure is worth a line in the log.
-func (p *processes) Command(c flow.RunCommand) {
-	p.daemon.tasks.Go(func() {
-		name := "trigger of " + c.Cause
-		process, out, err := p.spawn(&proc.Spec{
-			Name: name, Exec: c.Argv[0], Args: c.Argv[1:], Env: lastWins(append(slices.Clone(p.environ), c.Env...)),
-		})
-		if err != nil {
-			p.complain(name, err)
-			return
-		}
-		p.log(out, name, process.PID())
-		exit, err := process.Wait(p.ctx)
-		if p.ctx.Err() != nil { // the daemon ends: a program that is still running goes with it
-			err = process.SignalGroup(syscall.SIGKILL)
-			if errors.Is(err, os.ErrProcessDone) {
-				err = nil
-			}
-		}
-		p.complain(name, errors.Join(err, process.Close()))
-		if exit != (proc.Exit{}) {
-			p.daemon.opts.Log.LogAttrs(p.ctx, slog.LevelWarn, "trigger command failed",
-				slog.String("trigger", c.Cause), slog.String("exit", exit.String()))
-		}
-	})
-}
-
-// complain logs what should not happen and leaves everything in order.
-func (p *processes) complain(name string, err error) {
-	if err != nil {
-		p.daemon.opts.Log.LogAttrs(p.ctx, slog.LevelError, "process operation failed",
-			slog.String("process", name), slog.Any("error", err))
-	}
-}
+// Command implements [loop.Processes].
+func (p *processes) Command(c flow.RunCommand) { p.daemon.commands.submit(c) }

@@ -5,27 +5,41 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/runtime/flow"
 	"github.com/rind-sockets/rind/runtime/listen"
+	"github.com/rind-sockets/rind/runtime/loop"
+	"github.com/rind-sockets/rind/runtime/peer"
+	"github.com/rind-sockets/rind/runtime/proc"
 )
 
 // sockets carries out the effects on sockets. Its fields belong to the loop's
 // goroutine; workers give results back with [loop.Loop.Deliver].
 type sockets struct {
-	ctx    context.Context //nolint:containedctx // of the workers: it ends with the daemon, not with a call
-	daemon *Daemon
+	ctx    context.Context // of the workers: it ends with the daemon, not with a call
+	daemon *daemon
 	set    *listen.Set
 	defs   map[plan.Name]*plan.Socket
+
+	// opening ends when a shutdown begins, which nothing is opened for.
+	opening     context.Context
+	stopOpening context.CancelFunc
 
 	open   map[plan.Name]*listener
 	byID   map[listen.ID]*listener
 	claims listen.Claims
 	lastID listen.ID
 }
+
+// settleTimeout bounds the wait for processes that are between clone and exec
+// when a listener is closed.
+const settleTimeout = 5 * time.Second
 
 // listener is one open socket. Its descriptor is the daemon's until close.
 type listener struct {
@@ -37,16 +51,19 @@ type listener struct {
 
 	server  *listen.Server // without owner
 	cancel  context.CancelFunc
-	life    context.Context //nolint:containedctx // of the connections that server finishes
+	life    context.Context // of the connections that server finishes
 	serving bool
 	closing bool // close it as soon as nobody serves it
+
+	copies sync.WaitGroup // of the descriptor, that workers have
 }
 
-func newSockets(ctx context.Context, d *Daemon, set *listen.Set) *sockets {
+func newSockets(ctx context.Context, d *daemon, set *listen.Set) *sockets {
 	s := &sockets{
 		ctx: ctx, daemon: d, set: set, defs: map[plan.Name]*plan.Socket{},
 		open: map[plan.Name]*listener{}, byID: map[listen.ID]*listener{},
 	}
+	s.opening, s.stopOpening = context.WithCancel(ctx)
 	for i := range d.opts.Plan.Sockets {
 		def := &d.opts.Plan.Sockets[i]
 		s.defs[def.Name] = def
@@ -55,23 +72,33 @@ func newSockets(ctx context.Context, d *Daemon, set *listen.Set) *sockets {
 }
 
 // Open implements [loop.Sockets]: one call of the plugin for all sockets of a
-// transport.
+// transport, but for those with a host name, whose look-up may take long.
 func (s *sockets) Open(names []plan.Name) {
-	groups := map[string][]*plan.Socket{}
+	batches := map[string][]*plan.Socket{}
 	for _, name := range names {
 		def := s.defs[name]
-		groups[def.Type] = append(groups[def.Type], def)
+		if _, _, named := hostName(def); named {
+			s.openAll([]*plan.Socket{def})
+			continue
+		}
+		batches[def.Type] = append(batches[def.Type], def)
 	}
-	for transport, defs := range groups {
-		s.daemon.tasks.Go(func() {
-			o := opener{host: s.daemon.host, socketDir: s.daemon.opts.SocketDir}
-			o.open(s.ctx, transport, manifestOf(s.daemon.opts.Plan, transport), defs, func(def *plan.Socket, r opened) {
-				if !s.daemon.loop.Deliver(func() flow.Event { return s.opened(def, r) }) && r.err == nil {
-					r.discard()
-				}
-			})
+	for _, defs := range batches {
+		s.openAll(defs)
+	}
+}
+
+// openAll opens sockets of one transport, in a worker.
+func (s *sockets) openAll(defs []*plan.Socket) {
+	o := opener{host: s.daemon.host, plan: s.daemon.opts.Plan, socketDir: s.daemon.opts.SocketDir}
+	s.daemon.tasks.Go(func() {
+		o.open(s.opening, defs, func(def *plan.Socket, r opened) {
+			s.daemon.loop.Deliver(
+				func() flow.Event { return s.opened(def, r) },
+				func() { s.complain(def.Name, r.discard()) },
+			)
 		})
-	}
+	})
 }
 
 // opened takes over what a worker opened.
@@ -82,8 +109,8 @@ func (s *sockets) opened(def *plan.Socket, r opened) flow.Event {
 	s.lastID++
 	li := &listener{name: def.Name, def: def, id: s.lastID, fd: r.fd, facts: r.facts}
 	if err := s.adopt(li); err != nil {
-		r.discard()
-		return flow.OpenFailed{Socket: def.Name, Reason: err.Error()}
+		s.daemon.tasks.Go(func() { s.complain(def.Name, r.discard()) })
+		return flow.OpenFailed{Socket: def.Name, Reason: fmt.Sprintf("socket %s: %v", def.Name, err)}
 	}
 	s.open[def.Name], s.byID[li.id] = li, li
 	return flow.Opened{Socket: def.Name, Addresses: r.addresses}
@@ -142,6 +169,12 @@ func (s *sockets) finish(li *listener) {
 			err = listen.RemoveNode(li.facts.Path, li.facts.Dev, li.facts.Ino)
 		}
 		s.complain(li.name, errors.Join(err, unix.Close(li.fd)))
+		// The address is free when the last copy is closed, those that processes
+		// being started have until their exec too.
+		li.copies.Wait()
+		ctx, cancel := context.WithTimeout(s.ctx, settleTimeout)
+		s.complain(li.name, proc.Settle(ctx))
+		cancel()
 		s.daemon.loop.Post(flow.Closed{Socket: li.name})
 		if li.server != nil {
 			li.server.Wait()
@@ -150,20 +183,40 @@ func (s *sockets) finish(li *listener) {
 }
 
 // Watch implements [loop.Sockets].
-func (s *sockets) Watch(name plan.Name, eachArrival bool) {
+func (s *sockets) Watch(name plan.Name, what loop.Watching) {
 	li := s.open[name]
-	if eachArrival {
-		s.complain(name, s.set.ArmEach(li.id))
-		return
+	if li == nil {
+		return // closed by the same step
 	}
-	s.complain(name, s.set.Arm(li.id))
+	var err error
+	switch what {
+	case loop.Nothing:
+		err = s.set.Disarm(li.id)
+	case loop.NextAccess:
+		err = s.set.Arm(li.id)
+	case loop.EachArrival:
+		err = s.set.ArmEach(li.id)
+	}
+	s.complain(name, err)
 }
 
-// Unwatch implements [loop.Sockets].
-func (s *sockets) Unwatch(name plan.Name) {
-	if li := s.open[name]; li != nil {
-		s.complain(name, s.set.Disarm(li.id))
+// Inspect implements [loop.Sockets]. The worker gets a descriptor of its own. If
+// it cannot find out who waits, the answer is that nobody is known.
+func (s *sockets) Inspect(name plan.Name) {
+	f, release, err := s.duplicate(name)
+	if err != nil {
+		s.complain(name, err)
+		s.daemon.loop.Post(flow.Inspected{Socket: name})
+		return
 	}
+	s.daemon.tasks.Go(func() {
+		waiting, err := peer.Waiting(f.FD)
+		if err != nil && !errors.Is(err, peer.ErrNoQueue) {
+			s.complain(name, err)
+		}
+		release()
+		s.daemon.loop.Post(flow.Inspected{Socket: name, Waiting: waiting})
+	})
 }
 
 // report runs on the set's goroutine.
@@ -177,20 +230,33 @@ func (s *sockets) report(ev listen.Event) {
 			return flow.Broken{Socket: li.name, Reason: "a process that has the socket shut it down"}
 		}
 		return flow.Accessed{Socket: li.name}
-	})
+	}, nil)
 }
 
-// Serve implements [loop.Sockets].
+// Serve implements [loop.Sockets]. Where each access runs a program, those of the
+// accesses before come first: what waits, waits in the kernel's bounded queue.
 func (s *sockets) Serve(name plan.Name) {
 	li := s.open[name]
 	li.serving = true
+	turn := s.daemon.commands.last
+	if !slices.ContainsFunc(li.def.Trigger, runsProgram) {
+		turn = nil
+	}
 	s.daemon.tasks.Go(func() {
+		if turn != nil {
+			select {
+			case <-turn:
+			case <-li.life.Done():
+			}
+		}
 		err := li.server.Serve(li.life, func(a listen.Access) {
 			s.daemon.loop.Post(flow.Arrived{Socket: name, Access: flow.Access(a)})
 		})
-		s.daemon.loop.Deliver(func() flow.Event { return s.served(li, err) })
+		s.daemon.loop.Deliver(func() flow.Event { return s.served(li, err) }, nil)
 	})
 }
+
+func runsProgram(a plan.Action) bool { return a.Do == plan.OpExec || a.Do == plan.OpScript }
 
 // served takes a listener back from the worker that served it.
 func (s *sockets) served(li *listener, err error) flow.Event {
@@ -209,23 +275,29 @@ func (s *sockets) served(li *listener, err error) flow.Event {
 }
 
 // duplicate returns a copy of a listener's descriptor for one start of its
-// owner: the listener may be closed while the start is under way.
-func (s *sockets) duplicate(name plan.Name) (fd int, def *plan.Socket, err error) {
+// owner, or one look at who waits: the listener may be closed meanwhile. The
+// copy is closed by release, which may be called on any goroutine, once.
+func (s *sockets) duplicate(name plan.Name) (file proc.File, release func(), err error) {
 	li := s.open[name]
 	if li == nil {
-		return -1, nil, fmt.Errorf("socket %s is not open", name)
+		return proc.File{}, nil, fmt.Errorf("socket %s is not open", name)
 	}
-	fd, err = unix.FcntlInt(uintptr(li.fd), unix.F_DUPFD_CLOEXEC, 3)
+	fd, err := unix.FcntlInt(uintptr(li.fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
-		return -1, nil, fmt.Errorf("duplicate the descriptor of socket %s: %w", name, err)
+		return proc.File{}, nil, fmt.Errorf("duplicate the descriptor of socket %s: %w", name, err)
 	}
-	return fd, li.def, nil
+	li.copies.Add(1)
+	release = func() {
+		_ = unix.Close(fd) // a duplicate: nothing can be lost
+		li.copies.Done()
+	}
+	return proc.File{FD: fd, Name: li.def.FDName, NonBlock: li.def.NonBlocking}, release, nil
 }
 
 // complain logs what should not happen and leaves everything in order.
 func (s *sockets) complain(name plan.Name, err error) {
 	if err != nil {
-		s.daemon.opts.Log.LogAttrs(s.ctx, slog.LevelError, "socket operation failed",
+		s.daemon.log.LogAttrs(s.ctx, slog.LevelError, "socket operation failed",
 			slog.String("socket", string(name)), slog.Any("error", err))
 	}
 }

@@ -34,6 +34,10 @@ type (
 	// still come.
 	Unwatch struct{ Socket plan.Name }
 
+	// Inspect asks who waits at a socket, without taking anybody. Answer:
+	// [Inspected].
+	Inspect struct{ Socket plan.Name }
+
 	// Serve takes everything that waits at a socket without owner: an [Arrived]
 	// for each, then [Served] or [Broken]. There is one at a time.
 	Serve struct{ Socket plan.Name }
@@ -138,6 +142,7 @@ func (OpenSocket) isEffect()  {}
 func (CloseSocket) isEffect() {}
 func (Watch) isEffect()       {}
 func (Unwatch) isEffect()     {}
+func (Inspect) isEffect()     {}
 func (Serve) isEffect()       {}
 func (Spawn) isEffect()       {}
 func (Kill) isEffect()        {}

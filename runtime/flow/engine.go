@@ -168,6 +168,8 @@ func (e *Engine) handle(ev Event) {
 		e.broken(ev)
 	case Accessed:
 		e.accessed(ev)
+	case Inspected:
+		e.inspected(ev)
 	case Arrived:
 		e.arrived(ev)
 	case Served:
@@ -344,6 +346,8 @@ func nameOf(ev Event) string {
 	case Broken:
 		name = ev.Socket
 	case Accessed:
+		name = ev.Socket
+	case Inspected:
 		name = ev.Socket
 	case Arrived:
 		name = ev.Socket

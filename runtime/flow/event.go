@@ -105,6 +105,14 @@ type (
 	// Accessed says that a watched socket has something waiting.
 	Accessed struct{ Socket plan.Name }
 
+	// Inspected answers [Inspect]. Waiting has one number for each connection
+	// that waits, the same for as long as it does. It is empty if that cannot be
+	// known, as for datagrams and for connections that were reset.
+	Inspected struct {
+		Socket  plan.Name
+		Waiting []uint64
+	}
+
 	// Arrived is one connection or datagram that [Serve] took from a socket
 	// without owner.
 	Arrived struct {
@@ -165,6 +173,19 @@ type ExitStatus struct {
 // Failed reports whether the process did not end with status 0.
 func (s ExitStatus) Failed() bool { return s.Code != 0 || s.Signal != "" }
 
+// Crashed reports whether the process failed by itself. The signals that people,
+// their tools and the kernel's OOM killer end processes with are no crash: a
+// service that is killed again and again must not be slow to come back.
+func (s ExitStatus) Crashed() bool {
+	switch s.Signal {
+	case "":
+		return s.Code != 0
+	case "SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGTERM":
+		return false
+	}
+	return true
+}
+
 func (Boot) isEvent()           {}
 func (SetState) isEvent()       {}
 func (RemoveState) isEvent()    {}
@@ -179,6 +200,7 @@ func (OpenFailed) isEvent()     {}
 func (Closed) isEvent()         {}
 func (Broken) isEvent()         {}
 func (Accessed) isEvent()       {}
+func (Inspected) isEvent()      {}
 func (Arrived) isEvent()        {}
 func (Served) isEvent()         {}
 func (ProcessStarted) isEvent() {}

@@ -142,6 +142,24 @@ func (a arguments) number(key string, missing int) int {
 	return n
 }
 
+// waiting returns who waits: "1.2" are two; without the key nothing is known.
+func (a arguments) waiting() []uint64 {
+	a.t.Helper()
+	text := a.text("waiting")
+	if text == "" {
+		return nil
+	}
+	var list []uint64
+	for item := range strings.SplitSeq(text, ".") {
+		n, err := strconv.ParseUint(item, 10, 64)
+		if err != nil {
+			a.d.Fatalf(a.t, "waiting: %v", err)
+		}
+		list = append(list, n)
+	}
+	return list
+}
+
 // rest returns the payload: the input, or the second argument.
 func (a arguments) rest() string {
 	if a.d.Input != "" || len(a.d.CmdArgs) < 2 || len(a.d.CmdArgs[1].Vals) > 0 {
@@ -211,6 +229,8 @@ func event(t *testing.T, s *script, d *datadriven.TestData) flow.Event {
 		return flow.Broken{Socket: a.name(), Reason: a.text("reason")}
 	case "accessed":
 		return flow.Accessed{Socket: a.name()}
+	case "inspected":
+		return flow.Inspected{Socket: a.name(), Waiting: a.waiting()}
 	case "arrived":
 		return flow.Arrived{Socket: a.name(), Access: flow.Access{
 			Local: a.text("local"), Remote: a.text("remote"),

@@ -36,7 +36,8 @@ type service struct {
 	reason    string
 	lastError string
 	procs     []process
-	broken    bool // a process could not be started: its sockets pause
+	broken    bool // a process could not be started: the others must end, its sockets pause
+	crashed   bool // a process crashed: its sockets may have to pause
 	announced bool // on-start ran, so on-stop must
 
 	depth   int       // how many hooks led to the operation in progress
@@ -44,7 +45,7 @@ type service struct {
 	wanted  []why     // starts that wait for the end of a stop
 
 	starts  uint64
-	unable  int // starts in a row that failed
+	unable  int // starts in a row that failed, or ended in a crash
 	retries int // restarts since it was last up long enough
 }
 
@@ -187,7 +188,6 @@ func (e *Engine) processStarted(ev ProcessStarted) {
 	if slices.ContainsFunc(svc.procs, func(q process) bool { return q.state != procRunning && q.state != procDown }) {
 		return // others are still to come
 	}
-	svc.unable = 0
 	e.moveService(svc, ServiceActive, svc.reason, false)
 	e.answerService(svc, Done, "started")
 	e.arm(svc.timer(TimerForgive), forgiveAfter)
@@ -243,8 +243,14 @@ func (e *Engine) processExited(ev ProcessExited) {
 			svc.lastError = reason
 		}
 	}
-	if svc.state != ServiceStopping && e.restart(svc, ev.Process.Run, ev.Status.Failed(), reason) {
+	switch {
+	case svc.state == ServiceStopping:
+	case e.restart(svc, ev.Process.Run, ev.Status.Failed(), reason):
 		return
+	case ev.Status.Crashed():
+		svc.crashed = true
+	default:
+		svc.unable = 0
 	}
 	e.settle(svc, reason, ev.Status.Failed() && svc.state != ServiceStopping)
 }
@@ -255,8 +261,11 @@ func (e *Engine) restart(svc *service, run int, failed bool, reason string) bool
 	if !policy.Always && (!failed || svc.retries >= policy.MaxRetries) {
 		return false
 	}
-	d := doubled(plan.RestartDelay, svc.retries, maxRestartDelay)
-	svc.retries++
+	d := plan.RestartDelay
+	if failed { // only failures wait longer each time
+		d = doubled(plan.RestartDelay, svc.retries, maxRestartDelay)
+		svc.retries++
+	}
 	svc.procs[run].state = procDelayed
 	e.cancel(svc.timer(TimerForgive))
 	e.arm(svc.restartTimer(run), d)
@@ -300,19 +309,30 @@ func (e *Engine) settle(svc *service, reason string, failed bool) {
 }
 
 // release gives the sockets of a service back to the watch; after a start that
-// was impossible only after a pause, so that what waits does not spin.
+// was impossible, or one crash too many, only after a pause, so that what waits
+// does not spin.
 func (e *Engine) release(svc *service, reason string) {
 	var pause time.Duration
-	if svc.broken {
-		svc.broken = false
+	what := "owner cannot be started: "
+	switch {
+	case svc.broken:
 		pause = doubled(minRetry, svc.unable, maxRetry)
 		svc.unable++
+	case svc.crashed:
+		if svc.unable >= freeCrashes {
+			pause = doubled(minRetry, svc.unable-freeCrashes, maxRetry)
+			what = "owner keeps crashing: "
+		}
+		svc.unable++
 	}
+	svc.broken, svc.crashed = false, false
 	for _, s := range svc.sockets {
 		switch {
 		case s.state != SocketHeld:
 		case pause > 0:
-			e.pause(s, pause, "owner cannot be started: "+reason)
+			e.pause(s, pause, what+reason)
+		case s.vain:
+			e.limitVain(s)
 		default:
 			e.resume(s, "owner "+string(svc.def.Name)+" is down: "+reason)
 		}
@@ -374,7 +394,10 @@ func (e *Engine) signal(svc *service, run int, force bool) {
 func (e *Engine) serviceTimer(svc *service, t TimerID) {
 	switch t.Kind {
 	case TimerForgive:
-		svc.retries = 0
+		svc.retries, svc.unable = 0, 0
+		for _, s := range svc.sockets {
+			s.vain = false // it has been up for long: whoever waited then is served
+		}
 	case TimerStopGrace:
 		e.report("service does not stop, killing it", string(svc.def.Name), fmt.Sprintf("SIGTERM was ignored for %v", plan.StopTimeout))
 		e.kill(svc, true)

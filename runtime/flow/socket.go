@@ -21,18 +21,17 @@ const (
 	SocketStopping  SocketState = "stopping"
 )
 
-// Limits of how often accesses start an owner or run a trigger. Over the burst
-// the socket is paused, for longer each time.
+// How long what cannot be opened, or cannot be started, is left alone: doubled
+// each time, from the first to the last.
 const (
-	triggerBurst  = 200
-	triggerWindow = 2 * time.Second
-	minPause      = time.Second
-	maxPause      = 60 * time.Second
-
 	minReopen = time.Second // a socket that cannot be opened yet
 	maxReopen = 30 * time.Second
 	minRetry  = 100 * time.Millisecond // an owner that cannot be started
 	maxRetry  = 30 * time.Second
+
+	// freeCrashes are forgiven before accesses wait longer each time: many a
+	// service that works ends with a status other than 0.
+	freeCrashes = 5
 )
 
 // socket is one socket of the plan. While it is open and its owner is alive, it
@@ -59,8 +58,14 @@ type socket struct {
 
 	accesses    uint64
 	activations uint64
-	burst       int // accesses within the window; with the first one it begins
-	limited     int // pauses in a row
+	burst       int      // accesses within the window; with the first one it begins
+	limited     int      // pauses in a row
+	inspecting  bool     // an Inspect is not answered yet
+	over        uint64   // activations that were over when it was sent
+	gated       bool     // an access waits for the answer
+	waited      []uint64 // who waited at the last look, sorted
+	looked      uint64   // activations when its answer came
+	vain        bool     // all of them had waited before
 }
 
 // await is the answer that a socket waits for.
@@ -293,7 +298,7 @@ func (e *Engine) socketSettled(s *socket) {
 // accessed decides what an access does (SPEC §6.3).
 func (e *Engine) accessed(ev Accessed) {
 	s := e.sockets[ev.Socket]
-	if s == nil || s.state != SocketListening || e.stopping {
+	if s == nil || s.state != SocketListening || s.gated || e.stopping {
 		return // it was held, paused or stopped while the report was on its way
 	}
 	if s.owner == nil {
@@ -304,40 +309,19 @@ func (e *Engine) accessed(ev Accessed) {
 		return
 	}
 	s.accesses++
-	if e.overLimit(s) {
-		return
+	if !e.overLimit(s) {
+		e.admit(s)
 	}
+}
+
+// admit does what an access does.
+func (e *Engine) admit(s *socket) {
 	cause := "access to socket " + string(s.def.Name)
 	if s.def.Lifecycle == plan.Owned {
-		s.activations++
+		e.countActivation(s)
 		e.startService(s.owner, why{text: cause})
 	}
 	e.run(s.def.Trigger, cause, 1, s, nil)
-}
-
-// overLimit counts an access and reports whether it was one too many; then the
-// socket is paused.
-func (e *Engine) overLimit(s *socket) bool {
-	if s.burst == 0 {
-		e.arm(s.timer(TimerWindow), triggerWindow)
-	}
-	s.burst++
-	if s.burst <= triggerBurst {
-		return false
-	}
-	s.burst = 0
-	e.cancel(s.timer(TimerWindow))
-	d := doubled(minPause, s.limited, maxPause)
-	s.limited++
-	e.pause(s, d, fmt.Sprintf("trigger-limit: more than %d accesses within %v", triggerBurst, triggerWindow))
-	return true
-}
-
-// forgetLimit makes a socket as if it had never been paused.
-func (e *Engine) forgetLimit(s *socket) {
-	s.burst, s.limited = 0, 0
-	e.cancel(s.timer(TimerWindow))
-	e.cancel(s.timer(TimerResume))
 }
 
 // pause leaves a socket to the kernel's queue for a while. Nothing that waits
@@ -424,7 +408,10 @@ func (e *Engine) socketTimer(s *socket, kind TimerKind) {
 	case kind == TimerResume && s.state == SocketPaused && !e.stopping:
 		e.resume(s, "pause over")
 	case kind == TimerWindow:
-		s.burst, s.limited = 0, 0
+		s.burst = 0
+		if s.def.Lifecycle != plan.Owned {
+			s.limited = 0
+		}
 	}
 }
 

@@ -43,6 +43,8 @@ func effectText(f flow.Effect) string {
 		return "watch " + string(f.Socket)
 	case flow.Unwatch:
 		return "unwatch " + string(f.Socket)
+	case flow.Inspect:
+		return "inspect " + string(f.Socket)
 	case flow.Serve:
 		return "serve " + string(f.Socket)
 	case flow.Spawn:

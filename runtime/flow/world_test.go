@@ -195,6 +195,8 @@ func (w *world) carryOut(f flow.Effect) {
 		s := w.socket(f.Socket)
 		w.require(s.phase == present, "unwatch %s, which is %s", f.Socket, s.phase)
 		s.watched = false
+	case flow.Inspect:
+		w.inspect(w.socket(f.Socket))
 	case flow.Serve:
 		w.serve(w.socket(f.Socket))
 	case flow.Spawn:
@@ -308,6 +310,13 @@ func (w *world) breakDown(s *simSocket) {
 	w.later("socket "+string(s.def.Name), func() flow.Event {
 		s.told--
 		return flow.Broken{Socket: s.def.Name, Reason: "shut down"}
+	})
+}
+
+func (w *world) inspect(s *simSocket) {
+	w.require(s.phase == present && s.def.Lifecycle == plan.Owned, "inspect %s, which is %s and %s", s.def.Name, s.phase, s.def.Lifecycle)
+	w.later("socket "+string(s.def.Name), func() flow.Event {
+		return flow.Inspected{Socket: s.def.Name, Waiting: make([]uint64, s.queue)}
 	})
 }
 

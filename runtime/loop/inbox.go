@@ -13,8 +13,9 @@ const maxRequests = 1024
 
 // entry is one message to the loop: an event, a request, or a look.
 type entry struct {
-	event flow.Event
-	make  func() flow.Event // in place of event
+	event   flow.Event
+	make    func() flow.Event // in place of event
+	discard func()            // in place of make, at the end; may be nil
 
 	by     string
 	ask    func(flow.Request) flow.Event
@@ -23,8 +24,11 @@ type entry struct {
 	look chan<- flow.Snapshot
 }
 
-// refuse tells a caller that there will be no answer.
+// refuse tells whoever sent the entry that its turn will not come.
 func (en entry) refuse() {
+	if en.discard != nil {
+		en.discard()
+	}
 	if en.answer != nil {
 		close(en.answer)
 	}

@@ -17,10 +17,21 @@ import (
 type Sockets interface {
 	Open(names []plan.Name) // all sockets that one step opens
 	Close(name plan.Name)
-	Watch(name plan.Name, eachArrival bool)
-	Unwatch(name plan.Name)
+	Watch(name plan.Name, what Watching)
+	Inspect(name plan.Name)
 	Serve(name plan.Name)
 }
+
+// Watching says which accesses to a socket are to be reported.
+type Watching uint8
+
+// What is reported: nothing, the next access or the one that waits already, or
+// everything that arrives.
+const (
+	Nothing Watching = iota
+	NextAccess
+	EachArrival
+)
 
 // Processes carries out the effects on processes, under the same rules.
 type Processes interface {
@@ -29,13 +40,26 @@ type Processes interface {
 	Command(flow.RunCommand)
 }
 
+// Hooks are told about the life of the whole. They are called on the loop's
+// goroutine and must not block; nil ones are not called.
+type Hooks struct {
+	// Ready: every socket that the plan wants from the start is open or has
+	// failed. It is not called once a shutdown has begun.
+	Ready func()
+
+	// Ending: a shutdown has begun, or, when again is true, was asked for once
+	// more by somebody who does not want to wait.
+	Ending func(cause string, again bool)
+}
+
 // ErrBusy refuses a request when too many wait already.
 var ErrBusy = errors.New("the daemon is busy: too many requests wait, try again")
 
 // ErrClosed refuses a request after the end.
 var ErrClosed = errors.New("the daemon is shutting down")
 
-// Loop runs one engine. Post, Ask and Snapshot are safe for concurrent use.
+// Loop runs one engine. Post, Deliver, Ask and Snapshot are safe for concurrent
+// use.
 type Loop struct {
 	engine *flow.Engine
 	log    *slog.Logger
@@ -44,13 +68,14 @@ type Loop struct {
 
 	sockets   Sockets
 	processes Processes
-	ready     func()
+	hooks     Hooks
 
 	lastRequest uint64
 	asked       map[uint64]chan<- flow.Reply
 	opening     int  // OpenSocket effects without their answer
 	booted      bool // Boot has been applied
-	readied     bool
+	readied     bool // Ready has been called
+	ending      bool // Shutdown has been applied
 }
 
 // New returns a loop that is not running yet; events may be posted already.
@@ -58,11 +83,9 @@ func New(e *flow.Engine, log *slog.Logger) *Loop {
 	return &Loop{engine: e, log: log, inbox: newInbox(), asked: map[uint64]chan<- flow.Reply{}}
 }
 
-// Connect says who carries out the effects, and what to do once every socket
-// that the plan wants from the start is open or has failed. It must be called
-// before Run.
-func (l *Loop) Connect(s Sockets, p Processes, ready func()) {
-	l.sockets, l.processes, l.ready = s, p, ready
+// Connect says who carries out the effects. It must be called before Run.
+func (l *Loop) Connect(s Sockets, p Processes, h Hooks) {
+	l.sockets, l.processes, l.hooks = s, p, h
 }
 
 // Post delivers an event from inside: it never blocks and is never refused.
@@ -70,9 +93,16 @@ func (l *Loop) Post(ev flow.Event) { l.inbox.put(entry{event: ev}) }
 
 // Deliver is Post for an event that is made on the loop's goroutine, when its
 // turn has come: that is where things change hands. Without an event nothing is
-// applied. After the end of Run event is never called, and Deliver reports false.
-func (l *Loop) Deliver(event func() flow.Event) bool {
-	return l.inbox.put(entry{make: event})
+// applied.
+//
+// Exactly one of event and discard is called. It is discard, which may be nil,
+// when the loop has ended before; then whatever was to change hands is still the
+// sender's. It is called on the goroutine of the caller or of Run.
+func (l *Loop) Deliver(event func() flow.Event, discard func()) {
+	en := entry{make: event, discard: discard}
+	if !l.inbox.put(en) {
+		en.refuse()
+	}
 }
 
 // Ask delivers an event from outside and waits for its answer. event makes the
@@ -111,7 +141,8 @@ func (l *Loop) Snapshot(ctx context.Context) (flow.Snapshot, error) {
 }
 
 // Run applies events until the engine says that everything is stopped, which
-// the end of ctx makes it do. When Run returns, nobody waits for an answer.
+// the end of ctx makes it do. When Run returns, nobody waits for an answer, and
+// what was not applied has been discarded.
 func (l *Loop) Run(ctx context.Context) {
 	defer l.end()
 	l.timers.start()
@@ -123,8 +154,10 @@ func (l *Loop) Run(ctx context.Context) {
 			done = nil // once is enough
 			l.Post(flow.Shutdown{Cause: context.Cause(ctx).Error()})
 		case <-l.inbox.wake:
-			for _, en := range l.inbox.take() {
+			taken := l.inbox.take()
+			for i, en := range taken {
 				if l.apply(ctx, en) {
+					refuse(taken[i+1:])
 					return
 				}
 			}
@@ -170,9 +203,15 @@ func (l *Loop) step(ctx context.Context, ev flow.Event) (exit bool) {
 		case flow.CloseSocket:
 			l.sockets.Close(f.Socket)
 		case flow.Watch:
-			l.sockets.Watch(f.Socket, f.EachArrival)
+			what := NextAccess
+			if f.EachArrival {
+				what = EachArrival
+			}
+			l.sockets.Watch(f.Socket, what)
+		case flow.Inspect:
+			l.sockets.Inspect(f.Socket)
 		case flow.Unwatch:
-			l.sockets.Unwatch(f.Socket)
+			l.sockets.Watch(f.Socket, Nothing)
 		case flow.Serve:
 			l.sockets.Serve(f.Socket)
 		case flow.Spawn:
@@ -200,10 +239,7 @@ func (l *Loop) step(ctx context.Context, ev flow.Event) (exit bool) {
 		l.opening += len(open)
 		l.sockets.Open(open)
 	}
-	if l.booted && !l.readied && l.opening == 0 {
-		l.readied = true
-		l.ready()
-	}
+	l.tell(ev)
 	return exit
 }
 
@@ -216,6 +252,23 @@ func (l *Loop) count(ev flow.Event) {
 	_, failed := ev.(flow.OpenFailed)
 	if opened || failed {
 		l.opening--
+	}
+}
+
+// tell calls the hooks that an event is a reason for.
+func (l *Loop) tell(ev flow.Event) {
+	if end, ok := ev.(flow.Shutdown); ok {
+		again := l.ending
+		l.ending = true
+		if l.hooks.Ending != nil {
+			l.hooks.Ending(end.Cause, again)
+		}
+	}
+	if l.booted && l.opening == 0 && !l.readied && !l.ending {
+		l.readied = true
+		if l.hooks.Ready != nil {
+			l.hooks.Ready()
+		}
 	}
 }
 
@@ -240,11 +293,15 @@ func (l *Loop) transition(ctx context.Context, t flow.Transition) {
 
 // end refuses whoever still waits.
 func (l *Loop) end() {
-	for _, en := range l.inbox.close() {
-		en.refuse()
-	}
+	refuse(l.inbox.close())
 	for id, answer := range l.asked {
 		delete(l.asked, id)
 		close(answer)
+	}
+}
+
+func refuse(entries []entry) {
+	for _, en := range entries {
+		en.refuse()
 	}
 }

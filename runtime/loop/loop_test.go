@@ -23,8 +23,10 @@ type world struct {
 	loop   *Loop
 	opened [][]plan.Name // one entry per call of Open
 	log    []string
+	ends   []bool // one entry per call of Ending
 
 	failSpawn bool
+	silent    bool          // Open does not answer
 	busy      chan struct{} // Open waits for it to be closed, if it is not nil
 }
 
@@ -32,6 +34,9 @@ func (w *world) Open(names []plan.Name) {
 	w.opened = append(w.opened, names)
 	if w.busy != nil {
 		<-w.busy
+	}
+	if w.silent {
+		return
 	}
 	for _, n := range names {
 		w.loop.Post(flow.Opened{Socket: n, Addresses: []string{"here"}})
@@ -43,9 +48,9 @@ func (w *world) Close(name plan.Name) {
 	w.loop.Post(flow.Closed{Socket: name})
 }
 
-func (w *world) Watch(plan.Name, bool) {}
-func (w *world) Unwatch(plan.Name)     {}
-func (w *world) Serve(plan.Name)       {}
+func (w *world) Watch(plan.Name, Watching) {}
+func (w *world) Inspect(plan.Name)         {}
+func (w *world) Serve(plan.Name)           {}
 
 func (w *world) Spawn(s flow.Spawn) {
 	w.log = append(w.log, "spawn "+string(s.Process.Service))
@@ -84,7 +89,10 @@ func start(t *testing.T, w *world) (l *Loop, cancel context.CancelFunc, ready, d
 	l = New(flow.New(testPlan()), slog.New(slog.DiscardHandler))
 	w.loop = l
 	ready, done = make(chan struct{}), make(chan struct{})
-	l.Connect(w, w, func() { close(ready) })
+	l.Connect(w, w, Hooks{
+		Ready:  func() { close(ready) },
+		Ending: func(_ string, again bool) { w.ends = append(w.ends, again) },
+	})
 	l.Post(flow.Boot{})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
@@ -143,8 +151,10 @@ func TestAskAnswersAfterTheOperation(t *testing.T) {
 		if _, err := l.Snapshot(t.Context()); !errors.Is(err, ErrClosed) {
 			t.Errorf("Snapshot after the end: %v, want ErrClosed", err)
 		}
-		if l.Deliver(func() flow.Event { t.Error("made an event after the end"); return nil }) {
-			t.Error("Deliver after the end reports true")
+		discarded := 0
+		l.Deliver(func() flow.Event { t.Error("made an event after the end"); return nil }, func() { discarded++ })
+		if discarded != 1 {
+			t.Errorf("Deliver after the end: discarded %d times, want once", discarded)
 		}
 	})
 }
@@ -211,6 +221,57 @@ func TestEndRefusesWhoWaits(t *testing.T) {
 		<-done
 		if err := <-result; err != nil && !errors.Is(err, ErrClosed) {
 			t.Errorf("the waiting request got %v, want an answer or ErrClosed", err)
+		}
+	})
+}
+
+// What stands in the queue behind the event that ends everything is refused, and
+// what it was to hand over is given back.
+func TestEndGivesBackWhatStandsBehindIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(flow.New(&plan.Plan{}), slog.New(slog.DiscardHandler))
+		l.Connect(&world{loop: l}, nil, Hooks{})
+		var got []string
+		l.Post(flow.Boot{})
+		l.Deliver(func() flow.Event { got = append(got, "taken"); return nil }, func() { got = append(got, "lost") })
+		l.Post(flow.Shutdown{Cause: "test"}) // nothing is up: the end
+		l.Deliver(func() flow.Event { t.Error("made an event behind the end"); return nil }, func() { got = append(got, "given back") })
+		l.Deliver(func() flow.Event { t.Error("made an event behind the end"); return nil }, nil)
+		asked := make(chan error, 1)
+		go func() {
+			_, err := l.Snapshot(t.Context())
+			asked <- err
+		}()
+		synctest.Wait()
+		l.Run(t.Context())
+		if err := <-asked; !errors.Is(err, ErrClosed) {
+			t.Errorf("the request behind the end got %v, want ErrClosed", err)
+		}
+		if want := []string{"taken", "given back"}; !slices.Equal(got, want) {
+			t.Errorf("deliveries: %v, want %v", got, want)
+		}
+	})
+}
+
+func TestHooksTellOfTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{silent: true}
+		l, cancel, ready, done := start(t, w)
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		l.Post(flow.Shutdown{Cause: "again"})
+		synctest.Wait()
+		l.Post(flow.OpenFailed{Socket: "t@a", Reason: "test"})
+		l.Post(flow.OpenFailed{Socket: "t@b", Reason: "test"})
+		<-done
+		select {
+		case <-ready:
+			t.Error("Ready was called although the end had begun before")
+		default:
+		}
+		if want := []bool{false, true}; !slices.Equal(w.ends, want) {
+			t.Errorf("Ending was called with %v, want %v", w.ends, want)
 		}
 	})
 }

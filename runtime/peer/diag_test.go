@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -118,7 +119,7 @@ func TestParseUnix(t *testing.T) {
 			if msg := errText(err); msg != tt.wantErr {
 				t.Fatalf("parseUnix error = %q, want %q", msg, tt.wantErr)
 			}
-			if got != tt.want {
+			if !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("parseUnix = %+v, want %+v", got, tt.want)
 			}
 		})

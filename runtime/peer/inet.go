@@ -20,6 +20,7 @@ const (
 	// (since Linux 6.8, unknown bits are ignored before).
 	stateEstablished   = 1 << 1
 	stateClose         = 1 << 7
+	stateCloseWait     = 1 << 8
 	stateListen        = 1 << 10
 	stateBoundInactive = 1 << 13
 )
@@ -29,7 +30,8 @@ type inetSocket struct {
 	local  netip.AddrPort // without zone
 	v6only bool
 	uid    uint32
-	inode  uint32
+	inode  uint32 // 0 for a connection that nobody has accepted yet
+	cookie uint64 // the same as SO_COOKIE
 }
 
 // inetSockets calls visit with every socket of the family and protocol that is
@@ -39,6 +41,12 @@ func inetSockets(family, protocol uint8, port uint16, visit func(inetSocket) err
 	if protocol == unix.IPPROTO_UDP {
 		states = stateClose | stateEstablished
 	}
+	return inetDump(family, protocol, states, port, visit)
+}
+
+// inetDump calls visit with every socket of the family, protocol and states whose
+// local port it is, until visit returns errStop.
+func inetDump(family, protocol uint8, states uint32, port uint16, visit func(inetSocket) error) error {
 	request := make([]byte, inetRequestSize)
 	request[0], request[1] = family, protocol
 	native.PutUint32(request[4:], states)
@@ -70,9 +78,10 @@ func parseInet(b []byte) (inetSocket, error) {
 		return inetSocket{}, fmt.Errorf("%w: an inet socket of family %d", errAnswer, family)
 	}
 	s := inetSocket{
-		local: netip.AddrPortFrom(ip, binary.BigEndian.Uint16(b[4:])),
-		uid:   native.Uint32(b[64:]),
-		inode: native.Uint32(b[68:]),
+		local:  netip.AddrPortFrom(ip, binary.BigEndian.Uint16(b[4:])),
+		uid:    native.Uint32(b[64:]),
+		inode:  native.Uint32(b[68:]),
+		cookie: uint64(native.Uint32(b[44:])) | uint64(native.Uint32(b[48:]))<<32,
 	}
 	err := attributes(b[inetMessageSize:], func(kind uint16, value []byte) {
 		if kind == inetDiagV6Only && len(value) == 1 {

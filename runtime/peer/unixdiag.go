@@ -14,10 +14,12 @@ const (
 
 	unixShowName = 0x01 // UDIAG_SHOW_NAME
 	unixShowVFS  = 0x02 // UDIAG_SHOW_VFS
+	unixShowIcon = 0x08 // UDIAG_SHOW_ICONS
 	unixShowUID  = 0x40 // UDIAG_SHOW_UID
 
 	unixAttrName = 0 // UNIX_DIAG_NAME
 	unixAttrVFS  = 1 // UNIX_DIAG_VFS
+	unixAttrIcon = 3 // UNIX_DIAG_ICONS
 	unixAttrUID  = 7 // UNIX_DIAG_UID
 )
 
@@ -27,6 +29,10 @@ type unixSocket struct {
 	name  string // "@" first for an abstract name; empty when unnamed
 	node  uint32 // low 32 bits of the inode of the path; 0 without one
 	uid   uint32
+
+	// waiting are the inodes of the clients in the accept queue, in its order;
+	// only when they were asked for.
+	waiting []uint32
 }
 
 // unixSockets calls visit with every unix socket that listens, or is bound and
@@ -50,17 +56,26 @@ func unixSockets(visit func(unixSocket) error) error {
 // sock_diag has no more bits, and its device number is that of the superblock,
 // which differs from that of stat(2) on btrfs and overlayfs.
 func Node(fd int) (uint32, error) {
+	s, err := unixSocketOf(fd, unixShowVFS)
+	if err != nil {
+		return 0, fmt.Errorf("node of socket: %w", err)
+	}
+	return s.node, nil
+}
+
+// unixSocketOf asks for what show names of one unix socket.
+func unixSocketOf(fd int, show uint32) (unixSocket, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return 0, fmt.Errorf("node of socket: %w", err)
+		return unixSocket{}, err
 	}
 	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
 	if err != nil {
-		return 0, fmt.Errorf("node of socket: SO_COOKIE: %w", err)
+		return unixSocket{}, fmt.Errorf("SO_COOKIE: %w", err)
 	}
 	// The cookie makes the kernel refuse another socket whose inode number
 	// happens to be the same.
-	request := unixRequest(unixShowVFS)
+	request := unixRequest(show)
 	native.PutUint32(request[8:], uint32(st.Ino))
 	native.PutUint32(request[16:], uint32(cookie))
 	native.PutUint32(request[20:], uint32(cookie>>32))
@@ -70,10 +85,7 @@ func Node(fd int) (uint32, error) {
 		found, err = parseUnix(body)
 		return err
 	})
-	if err != nil {
-		return 0, fmt.Errorf("node of socket: %w", err)
-	}
-	return found.node, nil
+	return found, err
 }
 
 func unixRequest(show uint32) []byte {
@@ -98,6 +110,10 @@ func parseUnix(b []byte) (unixSocket, error) {
 			s.name = sunName(value)
 		case kind == unixAttrVFS && len(value) >= 8:
 			s.node = native.Uint32(value)
+		case kind == unixAttrIcon:
+			for ; len(value) >= 4; value = value[4:] {
+				s.waiting = append(s.waiting, native.Uint32(value))
+			}
 		case kind == unixAttrUID && len(value) >= 4:
 			s.uid = native.Uint32(value)
 		}

@@ -65,7 +65,7 @@ func newCloneScript(j *job) (*script, error) {
 		env = append(env, s.identity()...)
 	}
 	s.openFiles()
-	s.seal(j)
+	s.seal(j, 0)
 	s.credentials(j.Cred)
 	s.directory(j.Dir)
 	if err := s.blocking(j); err != nil {

@@ -212,7 +212,7 @@ func launch(report int) error {
 	// The places are all taken from the start, by the service's descriptors and
 	// the launcher's two: none can be a descriptor of the Go runtime.
 	s.pack(j)
-	s.seal(j)
+	s.seal(j, unix.CLOSE_RANGE_CLOEXEC)
 	s.credentials(j.Cred)
 	s.directory(j.Dir)
 	if err := s.blocking(j); err != nil {

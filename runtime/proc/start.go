@@ -38,6 +38,7 @@ func start(spec *Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer begin()()
 	if !cloneRefused.Load() {
 		p, err := startClone(j, startTimeout)
 		if !errors.Is(err, errCloneRefused) {

@@ -136,11 +136,12 @@ func (s *script) openNull(m *move) int {
 }
 
 // seal makes sure that nothing above the places is inherited, whatever flags it
-// has. Close-on-exec and not close, because a launcher still needs to report that
-// exec failed.
-func (s *script) seal(j *job) {
-	s.add("close_range", "", unix.SYS_CLOSE_RANGE, num(firstFile+len(j.Files)), num(uint64(^uint32(0))),
-		num(unix.CLOSE_RANGE_CLOEXEC))
+// has. A launcher asks for CLOSE_RANGE_CLOEXEC, because it still needs to report
+// that exec failed. A clone closes at once: the daemon learns of the exec when the
+// memory is released, and the kernel closes what is close-on-exec only after that,
+// so a port that the daemon has closed would be taken for a moment longer.
+func (s *script) seal(j *job, flags int) {
+	s.add("close_range", "", unix.SYS_CLOSE_RANGE, num(firstFile+len(j.Files)), num(uint64(^uint32(0))), num(flags))
 }
 
 // credentials takes on the identity of the service. The user goes last, because

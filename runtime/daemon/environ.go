@@ -1,0 +1,99 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/runtime/proc"
+)
+
+// private are the variables that are between the daemon and whoever started it,
+// as systemd.exec(5) and sd_notify(3) list them: a service that believed them
+// would speak to the wrong one. Those of descriptors are dropped by
+// runtime/proc.
+var private = []string{
+	"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "FDSTORE", "MAINPID", "MANAGERPID", "SYSTEMD_EXEC_PID",
+	"INVOCATION_ID", "JOURNAL_STREAM", "PIDFILE", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE",
+	"RUNTIME_DIRECTORY", "STATE_DIRECTORY", "CACHE_DIRECTORY", "LOGS_DIRECTORY", "CONFIGURATION_DIRECTORY",
+	"CREDENTIALS_DIRECTORY",
+}
+
+// accessPrefix begins the variables of a trigger. Those of the daemon's own start
+// are about another access.
+const accessPrefix = "RIND_ACCESS_"
+
+// personal are the variables that say who somebody is. A service with a user of
+// its own does not get the daemon's.
+var personal = []string{"HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR"}
+
+// inherited returns what services get of the daemon's own environment.
+func inherited(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
+		key := keyOf(kv)
+		return slices.Contains(private, key) || strings.HasPrefix(key, accessPrefix)
+	})
+}
+
+func keyOf(kv string) string {
+	key, _, _ := strings.Cut(kv, "=")
+	return key
+}
+
+// identity is who runs a service, and what its environment says of that.
+type identity struct {
+	cred *proc.Credential
+	env  []string
+}
+
+// lookupIdentity looks a user and a group up. It is done at every start: an
+// entry that has changed since must not give a service the rights of the old one.
+func lookupIdentity(name, group string) (identity, error) {
+	cred, err := proc.LookupCredential(name, group)
+	if err != nil || name == "" {
+		return identity{cred: cred}, err
+	}
+	entry, err := user.LookupId(strconv.FormatUint(uint64(cred.UID), 10))
+	if _, unknown := errors.AsType[user.UnknownUserIdError](err); unknown {
+		return identity{cred: cred}, nil // a number is enough to run as
+	}
+	if err != nil {
+		return identity{}, fmt.Errorf("user %s: %w", name, err)
+	}
+	return identity{cred, []string{"HOME=" + entry.HomeDir, "USER=" + entry.Username, "LOGNAME=" + entry.Username}}, nil
+}
+
+// environment is the daemon's own, then what belongs to the user, then what the
+// unit says.
+func environment(base []string, who identity, run *plan.Command) []string {
+	env := slices.Clone(base)
+	if who.cred != nil && int(who.cred.UID) != os.Geteuid() {
+		env = slices.DeleteFunc(env, func(kv string) bool { return slices.Contains(personal, keyOf(kv)) })
+	}
+	env = append(env, who.env...)
+	for _, key := range slices.Sorted(maps.Keys(run.Env)) {
+		env = append(env, key+"="+run.Env[key])
+	}
+	return lastWins(env)
+}
+
+// lastWins drops all but the last entry of each variable: of two, getenv(3) would
+// find the first.
+func lastWins(env []string) []string {
+	seen := map[string]bool{}
+	kept := make([]string, 0, len(env))
+	for _, kv := range slices.Backward(env) {
+		if key := keyOf(kv); !seen[key] {
+			seen[key] = true
+			kept = append(kept, kv)
+		}
+	}
+	slices.Reverse(kept)
+	return kept
+}

@@ -191,7 +191,8 @@ func (p *planParser) action(text string) plan.Action {
 		words := strings.Fields(rest)
 		a.Command, a.Args = words[0], words[1:]
 		return a
-	case plan.OpSetState, plan.OpEmit, plan.OpRemoveState, plan.OpStartService, plan.OpStopService, plan.OpStartSocket, plan.OpStopSocket:
+	case plan.OpSetState, plan.OpEmit, plan.OpRemoveState, plan.OpStartService, plan.OpStopService, plan.OpStartSocket, plan.OpStopSocket,
+		plan.OpStartTimer, plan.OpStopTimer:
 	default:
 		p.t.Fatalf("unknown action %q", text)
 	}

@@ -62,10 +62,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		status = se.status
 	}
 	if !ok || se.err != nil {
-		(&printer{w: stderr}).printf("rindrun: %s\n", oneLine(err))
+		complain(stderr, err)
 	}
 	return status
 }
+
+func complain(w io.Writer, err error) { (&printer{w: w}).printf("rindrun: %s\n", oneLine(err)) }
 
 // maxProblems is how many problems of a list one line has room for.
 const maxProblems = 3

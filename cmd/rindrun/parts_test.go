@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -155,30 +153,5 @@ func TestDefaultDirectories(t *testing.T) {
 	}
 	if got := envList("RIND_TEST_NONE", want); len(got) != len(want) {
 		t.Errorf("envList of a variable that is not set = %v", got)
-	}
-}
-
-// The first signal ends the context with its name, each further one is a sign of
-// impatience, and SIGHUP is neither.
-func TestSignals(t *testing.T) {
-	ctx, impatient, stop := signals(t.Context(), slog.New(slog.DiscardHandler))
-	defer stop()
-	send := func(sig syscall.Signal) {
-		t.Helper()
-		if err := syscall.Kill(os.Getpid(), sig); err != nil {
-			t.Fatal(err)
-		}
-	}
-	send(syscall.SIGHUP)
-	send(syscall.SIGTERM)
-	<-ctx.Done()
-	if got := context.Cause(ctx).Error(); got != "signal terminated" {
-		t.Errorf("the cause is %q, want the first signal that ends", got)
-	}
-	send(syscall.SIGINT)
-	select {
-	case <-impatient:
-	case <-time.After(patience):
-		t.Error("a second signal is no impatience")
 	}
 }

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
-	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -69,25 +68,32 @@ func (f *runFlags) run(cmd *cobra.Command, path string) error {
 			return &statusError{exitInternal, err}
 		}
 	}
-	ctx, impatient, stop := signals(cmd.Context(), log)
-	defer stop()
-	opts.Impatient = impatient
-	if err := daemon.Run(ctx, opts); err != nil {
-		return &statusError{exitInternal, err}
+	sig := notifySignals(cmd.Context())
+	defer sig.stop()
+	opts.Impatient, opts.Reload = sig.impatient, sig.reload
+	if err := daemon.Run(sig.ctx, opts); err != nil {
+		lastWord(cmd.ErrOrStderr(), err)
+		return &statusError{status: exitInternal}
 	}
 	return nil
 }
 
-func load(path string) (*plan.Plan, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
+// lastWordTimeout bounds the last word of a daemon.
+const lastWordTimeout = 2 * time.Second
+
+// lastWord is complain for a daemon, which also ends when the reader of its
+// standard error has stopped reading. Then the write, which cannot be cancelled,
+// is left to the exit of the process.
+func lastWord(w io.Writer, err error) {
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		complain(w, err)
+	}()
+	select {
+	case <-said:
+	case <-time.After(lastWordTimeout):
 	}
-	p, err := plan.Decode(data)
-	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", path, err)
-	}
-	return p, nil
 }
 
 // options returns what the daemon is told, with all paths made absolute.
@@ -95,11 +101,7 @@ func (f *runFlags) options(p *plan.Plan, log *slog.Logger) (daemon.Options, erro
 	opts := daemon.Options{
 		Plan: p, RuntimeDir: f.runtimeDir, SocketDir: f.socketDir, Control: f.control,
 		PluginDirs: slices.Clone(f.pluginDirs), Environ: os.Environ(), Version: version, Log: log,
-		Ready: func() {
-			if err := notifyReady(os.Getenv("NOTIFY_SOCKET")); err != nil {
-				log.Warn("cannot tell the service manager that we are ready", slog.Any("error", err))
-			}
-		},
+		Ready: func() error { return notifyReady(os.Getenv("NOTIFY_SOCKET")) },
 	}
 	paths := []*string{&opts.RuntimeDir, &opts.SocketDir, &opts.Control}
 	for i := range opts.PluginDirs {
@@ -116,50 +118,4 @@ func (f *runFlags) options(p *plan.Plan, log *slog.Logger) (daemon.Options, erro
 		*path = abs
 	}
 	return opts, nil
-}
-
-// signals returns a context that ends with the first request to end, and a
-// channel that gets a value for each further one.
-//
-// SIGHUP is for a later version, which reloads the plan; until then it must not
-// take the services down. SIGPIPE is taken because the Go runtime ends a program
-// whose standard error has lost its reader: a log that nobody reads is no reason
-// to leave services alone.
-func signals(parent context.Context, log *slog.Logger) (ctx context.Context, impatient <-chan struct{}, stop func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	got := make(chan os.Signal, 4)
-	signal.Notify(got, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	pipe := make(chan os.Signal, 1) // read by nobody: the write fails, that is enough
-	signal.Notify(pipe, syscall.SIGPIPE)
-	again := make(chan struct{})
-	over := make(chan struct{})
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			select {
-			case <-over:
-				return
-			case sig := <-got:
-				switch {
-				case sig == syscall.SIGHUP:
-					log.WarnContext(ctx, "SIGHUP ignored: this version cannot reload, restart it for another plan")
-				case ctx.Err() == nil:
-					cancel(fmt.Errorf("signal %v", sig))
-				default:
-					select {
-					case again <- struct{}{}:
-					case <-over:
-					}
-				}
-			}
-		}
-	}()
-	return ctx, again, func() {
-		signal.Stop(got)
-		signal.Stop(pipe)
-		close(over)
-		<-ended
-		cancel(nil)
-	}
 }

@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plan/cond"
@@ -63,7 +65,7 @@ func TestScripts(t *testing.T) {
 			return os.Geteuid() == 0, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "daemon": startDaemon, "signal": signalDaemon, "ended": awaitDaemon, "forget": forgetLog,
+			"exits": exits, "daemon": startDaemon, "stalled": startStalled, "signal": signalDaemon, "ended": awaitDaemon, "forget": forgetLog,
 		},
 	})
 }
@@ -139,6 +141,18 @@ type background struct {
 	done chan error
 	text bytes.Buffer
 	read chan struct{} // closed when text is complete
+
+	readOnce sync.Once
+}
+
+// readLog reads the log, until the end of the daemon or of our interest.
+func (b *background) readLog() {
+	b.readOnce.Do(func() {
+		go func() {
+			defer close(b.read)
+			_, _ = b.text.ReadFrom(b.log)
+		}()
+	})
 }
 
 func daemonOf(ts *testscript.TestScript) *background {
@@ -156,6 +170,34 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: daemon [FLAG…]")
 	}
+	launch(ts, false, args)
+}
+
+// startStalled is startDaemon with a standard error that is full, and that nobody
+// reads before the end.
+func startStalled(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: stalled [FLAG…]")
+	}
+	launch(ts, true, args)
+}
+
+// fill fills a pipe.
+func fill(w *os.File) error {
+	fd := int(w.Fd())
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return err
+	}
+	for {
+		if _, err := unix.Write(fd, make([]byte, 4096)); errors.Is(err, unix.EAGAIN) {
+			return unix.SetNonblock(fd, false)
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+func launch(ts *testscript.TestScript, stalled bool, args []string) {
 	b := daemonOf(ts)
 	notify := filepath.Join(ts.Getenv("DIR"), "notify.sock")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: notify})
@@ -164,7 +206,8 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	defer conn.Close()
 	program, err := exec.LookPath("rindrun")
 	ts.Check(err)
-	*b = background{cmd: exec.Command(program, append([]string{"run", "plan.json"}, args...)...), done: make(chan error, 1), read: make(chan struct{})}
+	b.cmd, b.done = exec.Command(program, append([]string{"run", "plan.json"}, args...)...), make(chan error, 1)
+	b.text, b.read, b.readOnce = bytes.Buffer{}, make(chan struct{}), sync.Once{}
 	b.cmd.Dir = ts.MkAbs(".")
 	for _, key := range []string{"PATH", "RIND_RUNTIME_DIR", "RIND_SOCKET_DIR", "RIND_PLUGIN_DIR", "RIND_LOG_FORMAT", "GORACE"} {
 		b.cmd.Env = append(b.cmd.Env, key+"="+ts.Getenv(key))
@@ -173,13 +216,15 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	r, w, err := os.Pipe()
 	ts.Check(err)
 	b.log, b.cmd.Stderr = r, w
+	if stalled {
+		ts.Check(fill(w))
+	}
 	ts.Check(b.cmd.Start())
 	w.Close()
 	go func() { b.done <- b.cmd.Wait() }()
-	go func() {
-		defer close(b.read)
-		_, _ = b.text.ReadFrom(r) // until the end of the daemon, or of our interest
-	}()
+	if !stalled {
+		b.readLog()
+	}
 	ts.Defer(func() {
 		if b.cmd.ProcessState == nil {
 			_ = b.cmd.Process.Kill() // the script failed
@@ -227,6 +272,7 @@ func awaitDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	case <-time.After(patience):
 		ts.Fatalf("the daemon has not ended")
 	}
+	b.readLog()
 	<-b.read
 	text := strings.ReplaceAll(b.text.String(), ts.Getenv("DIR"), "DIR")
 	ts.Check(os.WriteFile(ts.MkAbs("log"), []byte(text), 0o644))

@@ -40,11 +40,19 @@ type Options struct {
 	Environ []string
 
 	Version string
-	Log     *slog.Logger // nil discards
+
+	// Log may make who writes to it wait. The daemon goes on meanwhile; services
+	// that print wait, but at its end no longer than two seconds. Nil discards.
+	Log *slog.Logger
 
 	// Ready is called once every socket that the plan wants from the start is
-	// open or has failed, unless the end has begun before. It may block.
-	Ready func()
+	// open or has failed, unless the end has begun before. It may block; an error
+	// is logged.
+	Ready func() error
+
+	// Reload gets a value for each request to reload the plan, which is refused
+	// with a line in the log. It may be nil.
+	Reload <-chan struct{}
 
 	// Impatient gets a value for each further request to end at once, while the
 	// daemon is already shutting down. It may be nil.
@@ -68,10 +76,11 @@ var ErrPlugins = errors.New("missing plugin")
 
 // daemon is one run of a plan.
 type daemon struct {
-	opts Options
-	log  *slog.Logger // never makes its caller wait
-	host *pluginhost.Host
-	loop *loop.Loop
+	opts  Options
+	relay *relay       // to opts.Log, which nothing else writes to
+	log   *slog.Logger // never makes its caller wait
+	host  *pluginhost.Host
+	loop  *loop.Loop
 
 	sockets  *sockets
 	commands *commands
@@ -86,13 +95,16 @@ type daemon struct {
 // Run runs the plan until ctx ends or somebody asks for the end, then stops
 // everything in order and returns. When it returns, also with an error, no
 // process group that it started, no goroutine, descriptor or path of it is left,
-// except directories.
+// except directories, and a goroutine that is stuck in a write to the log.
 func Run(ctx context.Context, opts Options) error {
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	opts.Control = cmp.Or(opts.Control, filepath.Join(opts.RuntimeDir, "control.sock"))
-	d := &daemon{opts: opts, host: pluginhost.New(pluginhost.Options{
-		Dirs: opts.PluginDirs, RuntimeDir: opts.RuntimeDir, Version: opts.Version, Log: opts.Log,
-	})}
+	d := &daemon{opts: opts, relay: newRelay(opts.Log.Handler())}
+	defer d.relay.close()
+	d.log = slog.New(d.relay)
+	d.host = pluginhost.New(pluginhost.Options{
+		Dirs: opts.PluginDirs, RuntimeDir: opts.RuntimeDir, Version: opts.Version, Log: d.log,
+	})
 	if err := d.findPlugins(); err != nil {
 		return err // nothing has been touched
 	}
@@ -100,11 +112,7 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
-	relayed := newRelay(opts.Log.Handler())
-	d.log = slog.New(relayed)
-	err = errors.Join(d.run(ctx), lock.release())
-	relayed.close()
-	return err
+	return errors.Join(d.run(ctx), lock.release())
 }
 
 // findPlugins checks that there is a plugin for every transport of the plan.
@@ -131,7 +139,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	d.assemble(work, set)
 	server, err := control.Listen(work, d.opts.Control, control.Options{
-		Plan: d.opts.Plan, Engine: d.loop, Facts: d.facts, Log: d.opts.Log,
+		Plan: d.opts.Plan, Engine: d.loop, Facts: d.facts, Log: d.log,
 		Shutdown: func(cause string) { d.loop.Post(flow.Shutdown{Cause: cause}) },
 	})
 	if err != nil {
@@ -139,8 +147,8 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	watching := make(chan error, 1)
 	go func() { watching <- d.watch(work, set) }()
-	hurrying := make(chan struct{})
-	go d.hurry(work, hurrying)
+	listening := make(chan struct{})
+	go d.listen(work, listening)
 
 	d.loop.Post(flow.Boot{})
 	d.loop.Run(ctx)
@@ -150,15 +158,16 @@ func (d *daemon) run(ctx context.Context) error {
 	defer cancel()
 	errs := []error{server.Close(closing), d.host.Close(closing)}
 	stopWork()
+	d.relay.end() // what services have printed is still on its way
 	errs = append(errs, <-watching, set.Close())
-	<-hurrying
+	<-listening
 	d.tasks.Wait()
 	return errors.Join(errs...)
 }
 
 // assemble connects the parts, which nothing has started yet.
 func (d *daemon) assemble(work context.Context, set *listen.Set) {
-	r := &runner{ctx: work, tasks: &d.tasks, log: d.log, printed: d.opts.Log}
+	r := &runner{ctx: work, tasks: &d.tasks, log: d.log, printed: slog.New(d.relay.patient())}
 	environ := inherited(d.opts.Environ)
 	d.loop = loop.New(flow.New(d.opts.Plan), d.log)
 	d.commands = newCommands(r, environ)
@@ -170,7 +179,13 @@ func (d *daemon) assemble(work context.Context, set *listen.Set) {
 func (d *daemon) ready() {
 	d.log.Info("ready", slog.Int("sockets", len(d.opts.Plan.Sockets)), slog.String("control", d.opts.Control))
 	if d.opts.Ready != nil {
-		d.tasks.Go(d.opts.Ready) // it may block, and this is the loop
+		d.tasks.Go(d.callReady) // it may block, and this is the loop
+	}
+}
+
+func (d *daemon) callReady() {
+	if err := d.opts.Ready(); err != nil {
+		d.log.Warn("cannot tell that the daemon is ready", slog.Any("error", err))
 	}
 }
 
@@ -195,13 +210,15 @@ func (d *daemon) watch(ctx context.Context, set *listen.Set) error {
 	return err
 }
 
-// hurry passes on that somebody does not want to wait any longer.
-func (d *daemon) hurry(ctx context.Context, done chan<- struct{}) {
+// listen hears requests that do not come over the control socket.
+func (d *daemon) listen(ctx context.Context, done chan<- struct{}) {
 	defer close(done)
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-d.opts.Reload:
+			d.log.WarnContext(ctx, "reload refused: this version cannot, restart it for another plan")
 		case <-d.opts.Impatient:
 			d.loop.Post(flow.Shutdown{Cause: "asked again"})
 		}

@@ -300,7 +300,7 @@ func TestEndDuringTheStart(t *testing.T) {
 		b := newBed(t, owned(play("once")))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		b.opts.Ready = func() { t.Error("Ready was called") }
+		b.opts.Ready = unexpected(t)
 		must(t, Run(ctx, b.opts))
 		b.checkNothingLeft()
 	})
@@ -310,7 +310,7 @@ func TestEndDuringTheStart(t *testing.T) {
 		pid := b.file("plugin.pid")
 		must(t, os.WriteFile(filepath.Join(b.dir, "rind-transport-tcp"),
 			[]byte("#!/bin/sh\necho $$ >"+pid+"\nexec sleep 1000\n"), 0o755))
-		b.opts.Ready = func() { t.Error("Ready was called") }
+		b.opts.Ready = unexpected(t)
 		b.launch()
 		b.awaitText("plugin.pid", func(text string) bool { return text != "" })
 		begin := time.Now()
@@ -319,15 +319,49 @@ func TestEndDuringTheStart(t *testing.T) {
 			t.Errorf("the end took %v: it waited for the plugin", d)
 		}
 	})
+	t.Run("while a plugin does not answer Bind", func(t *testing.T) {
+		b := run(t, owned(play("once")))
+		socket := []string{"t@in"}
+		_, err := b.client.Stop(t.Context(), &controlv1.StopRequest{Kind: controlv1.UnitKind_UNIT_KIND_SOCKET, Names: socket})
+		must(t, err)
+		must(t, syscall.Kill(int(b.status().GetPlugins()[0].GetPid()), syscall.SIGSTOP))
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			resp, err := b.client.Start(t.Context(), &controlv1.StartRequest{Kind: controlv1.UnitKind_UNIT_KIND_SOCKET, Names: socket})
+			if err != nil || resp.GetResults()[0].GetOutcome() != controlv1.Outcome_OUTCOME_FAILED {
+				t.Errorf("the start answers %v, %v, want its failure", resp, err)
+			}
+		}()
+		b.await("the socket is being opened", func(st *controlv1.StatusResponse) bool {
+			return st.GetSockets()[0].GetState() == "starting"
+		})
+		begin := time.Now()
+		b.stop()
+		if d := time.Since(begin); d > 3*time.Second {
+			t.Errorf("the end took %v: it waited for the answer", d)
+		}
+		<-answered
+	})
+}
+
+// unexpected is a Ready that must not be called.
+func unexpected(t *testing.T) func() error {
+	t.Helper()
+	return func() error {
+		t.Error("Ready was called")
+		return nil
+	}
 }
 
 // Ready may take long; the daemon works meanwhile.
 func TestReadyDoesNotHoldUpTheDaemon(t *testing.T) {
 	b := newBed(t, owned(play("once")))
 	called, release := make(chan struct{}), make(chan struct{})
-	b.opts.Ready = func() {
+	b.opts.Ready = func() error {
 		close(called)
 		<-release
+		return errors.New("nobody to tell")
 	}
 	b.launch()
 	<-called
@@ -336,6 +370,9 @@ func TestReadyDoesNotHoldUpTheDaemon(t *testing.T) {
 	}
 	close(release)
 	b.stop()
+	if !strings.Contains(b.log.String(), "nobody to tell") {
+		t.Errorf("the error of Ready is not in the log:\n%s", b.log)
+	}
 }
 
 // A client that goes away in the middle of its call changes nothing for others.

@@ -91,6 +91,7 @@ type bed struct {
 
 	cancel    context.CancelCauseFunc
 	impatient chan struct{}
+	reload    chan struct{}
 	done      chan struct{} // closed when Run has returned
 	err       error         // of Run
 	client    controlv1connect.ControlServiceClient
@@ -115,10 +116,10 @@ func newBed(t *testing.T, p *plan.Plan) *bed {
 		t.Fatal(err)
 	}
 	must(t, os.Chmod(dir, 0o755)) // for services with a user of their own
-	b := &bed{t: t, dir: dir, log: &logBuffer{}, impatient: make(chan struct{}), done: make(chan struct{})}
+	b := &bed{t: t, dir: dir, log: &logBuffer{}, impatient: make(chan struct{}), reload: make(chan struct{}), done: make(chan struct{})}
 	b.opts = Options{
 		Plan: p, RuntimeDir: b.file("run"), SocketDir: b.file("sock"), PluginDirs: []string{pluginDir},
-		Environ: os.Environ(), Version: "test", Impatient: b.impatient,
+		Environ: os.Environ(), Version: "test", Impatient: b.impatient, Reload: b.reload,
 		Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	checkLeaks(t)
@@ -145,7 +146,10 @@ func run(t *testing.T, p *plan.Plan) *bed {
 func (b *bed) start() {
 	b.t.Helper()
 	ready := make(chan struct{})
-	b.opts.Ready = func() { close(ready) }
+	b.opts.Ready = func() error {
+		close(ready)
+		return nil
+	}
 	b.launch()
 	select {
 	case <-ready:

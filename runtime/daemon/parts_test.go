@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"math"
 	"net"
 	"os"
@@ -277,52 +276,5 @@ func TestRuntimeDirectoryMode(t *testing.T) {
 	must(t, err)
 	if info.Mode().Perm() != dirMode {
 		t.Errorf("the directory has mode %v, want %o", info.Mode(), dirMode)
-	}
-}
-
-// gated is a log handler that waits before each record.
-type gated struct {
-	slog.Handler
-
-	entered, gate chan struct{}
-}
-
-func (g gated) Handle(ctx context.Context, r slog.Record) error {
-	g.entered <- struct{}{}
-	<-g.gate
-	return g.Handler.Handle(ctx, r)
-}
-
-func (g gated) WithAttrs(attrs []slog.Attr) slog.Handler {
-	g.Handler = g.Handler.WithAttrs(attrs)
-	return g
-}
-
-// A log that nobody reads does not stop who logs; what is lost is counted.
-func TestRelay(t *testing.T) {
-	buf := &logBuffer{}
-	g := gated{slog.NewTextHandler(buf, nil), make(chan struct{}, 1), make(chan struct{})}
-	g.entered = make(chan struct{}, maxRelayed+10)
-	r := newRelay(g)
-	log := slog.New(r).With(slog.String("with", "attr"))
-	log.Info("first")
-	<-g.entered // it is being written, and does not come to an end
-	for range maxRelayed {
-		log.Info("queued")
-	}
-	log.Info("lost")
-	log.Debug("not even enabled")
-	close(g.gate)
-	log = slog.New(r).WithGroup("g")
-	r.close()
-	log.Info("after the end", slog.Int("n", 1))
-	text := buf.String()
-	if got := strings.Count(text, "msg=queued with=attr"); got != maxRelayed {
-		t.Errorf("%d records were written, want %d", got, maxRelayed)
-	}
-	for want, n := range map[string]int{"msg=first with=attr": 1, "msg=lost": 0, "records=1": 1, "enabled": 0, "after": 0} {
-		if got := strings.Count(text, want); got != n {
-			t.Errorf("the log has %q %d times, want %d", want, got, n)
-		}
 	}
 }

@@ -165,11 +165,16 @@ func (e *Engine) announce(c change, depth int) {
 	e.changed = c
 	defer func() { e.changed = change{} }()
 	w := why{text: "condition " + describe(c), depth: depth}
+	var stops []bool // all that stop come first: they may make room
 	for _, s := range in.sockets {
-		switch {
-		case e.stops(in, s.def.StopOn):
+		stop := e.stops(in, s.def.StopOn)
+		stops = append(stops, stop)
+		if stop {
 			e.stopSocket(s, w)
-		case s.def.Enabled && e.edge(s.def.StartOn) && !e.level(s.def.StopOn):
+		}
+	}
+	for i, s := range in.sockets {
+		if !stops[i] && s.def.Enabled && e.edge(s.def.StartOn) && !e.level(s.def.StopOn) {
 			e.startSocket(s, w)
 		}
 	}

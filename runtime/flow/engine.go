@@ -36,7 +36,8 @@ type Engine struct {
 		sockets  []*socket
 		services []*service
 	}
-	interest map[cond.Atom]*interest // Atom without a guard: who mentions it
+	endpoints map[string][]*socket    // who wants one endpoint
+	interest  map[cond.Atom]*interest // Atom without a guard: who mentions it
 
 	incarnation uint64
 	armed       map[TimerID]bool // timers that have not fired
@@ -75,13 +76,14 @@ type why struct {
 // before the event Boot.
 func New(p *plan.Plan) *Engine {
 	e := &Engine{
-		plan:     p,
-		states:   map[plan.Name]*state{},
-		signals:  map[plan.Name]*plan.Signal{},
-		sockets:  map[plan.Name]*socket{},
-		services: map[plan.Name]*service{},
-		interest: map[cond.Atom]*interest{},
-		armed:    map[TimerID]bool{},
+		plan:      p,
+		states:    map[plan.Name]*state{},
+		signals:   map[plan.Name]*plan.Signal{},
+		sockets:   map[plan.Name]*socket{},
+		services:  map[plan.Name]*service{},
+		endpoints: map[string][]*socket{},
+		interest:  map[cond.Atom]*interest{},
+		armed:     map[TimerID]bool{},
 	}
 	for i := range p.States {
 		st := &state{def: &p.States[i]}
@@ -100,6 +102,7 @@ func New(p *plan.Plan) *Engine {
 		s := &socket{def: &p.Sockets[i], state: SocketInactive, owner: e.services[p.Sockets[i].Owner]}
 		e.sockets[s.def.Name] = s
 		e.order.sockets = append(e.order.sockets, s)
+		e.endpoints[endpoint(s)] = append(e.endpoints[endpoint(s)], s)
 		if s.owner != nil {
 			s.owner.sockets = append(s.owner.sockets, s)
 		}

@@ -128,6 +128,8 @@ func (p *planParser) socket(name plan.Name, options []string) {
 			s.Owner = plan.Name(value)
 		case "owned":
 			s.Lifecycle = plan.Owned
+		case "listen": // in place of an endpoint of its own
+			s.Listen = value
 		case "disabled":
 			s.Enabled = false
 		default:

@@ -253,7 +253,8 @@ func (w *world) checkSocket(s *simSocket, st flow.SocketStatus) {
 	timer := func(k flow.TimerKind) bool {
 		return slices.Contains(w.timers, flow.TimerID{Kind: k, Name: st.Def.Name})
 	}
-	w.require((st.State == flow.SocketStarting && s.phase == absent) == timer(flow.TimerReopen), "%s is %s, its listener %s; its reopen timer is armed: %v", st.Def.Name, st.State, s.phase, timer(flow.TimerReopen))
+	waits := st.State == flow.SocketStarting && s.phase == absent
+	w.require(waits == timer(flow.TimerReopen) || waits && w.rivalGoes(s), "%s is %s, its listener %s; its reopen timer is armed: %v", st.Def.Name, st.State, s.phase, timer(flow.TimerReopen))
 	w.require((st.State == flow.SocketPaused) == timer(flow.TimerResume), "%s is %s; its resume timer is armed: %v", st.Def.Name, st.State, timer(flow.TimerResume))
 	if st.State != flow.SocketListening {
 		return
@@ -288,7 +289,7 @@ func (w *world) checkService(svc *simService, st flow.ServiceStatus) {
 		return id.Kind == flow.TimerRestart && id.Name == st.Def.Name
 	})
 	gathering := slices.ContainsFunc(w.sockets, func(s *simSocket) bool {
-		return s.def.Owner == st.Def.Name && (s.phase == coming || s.phase == goingOff)
+		return s.def.Owner == st.Def.Name && (s.phase == coming || s.phase == goingOff || w.rivalGoes(s))
 	})
 	up := count[coming] + count[present]
 	ok := map[flow.ServiceState]bool{
@@ -322,7 +323,7 @@ func drawPlan(t *rapid.T) *plan.Plan {
 	}
 	for i := range between(t, 1, 4, "sockets") {
 		p.Sockets = append(p.Sockets, plan.Socket{
-			Name: plan.Name(fmt.Sprintf("w@sock%d", i)), Type: "tcp", Listen: fmt.Sprintf("127.0.0.1:%d", 8000+i), FDName: "s",
+			Name: plan.Name(fmt.Sprintf("w@sock%d", i)), Type: "tcp", Listen: fmt.Sprintf("127.0.0.1:%d", 8000+i/2), FDName: "s",
 		})
 	}
 	for i := range p.Services {

@@ -46,11 +46,13 @@ type socket struct {
 	addresses []string
 
 	// Of the operation in progress.
-	awaits  await
-	cause   string    // of a start, whatever happens on the way
-	depth   int       // how many hooks led to it
-	waiting []Request // who waits for it
-	wanted  []why     // starts that wait for the end of a stop
+	awaits await
+
+	followers []*socket // they wait until this one is closed
+	cause     string    // of a start, whatever happens on the way
+	depth     int       // how many hooks led to it
+	waiting   []Request // who waits for it
+	wanted    []why     // starts that wait for the end of a stop
 
 	listened bool // on-start ran, so on-stop must
 	serving  bool // a Serve is not answered yet
@@ -75,7 +77,11 @@ const (
 	awaitNothing await = iota
 	awaitOpened
 	awaitClosed
+	awaitRival // another socket has the endpoint and is being closed
 )
+
+// endpoint is what no two sockets can have at the same time.
+func endpoint(s *socket) string { return s.def.Type + " " + s.def.Listen }
 
 func (s *socket) open() bool {
 	return s.state == SocketListening || s.state == SocketHeld || s.state == SocketPaused
@@ -144,7 +150,16 @@ func (e *Engine) beginStart(s *socket, w why) {
 	e.openSocket(s)
 }
 
+// openSocket asks for the listener, as soon as the endpoint is free: of two
+// sockets on one endpoint, one step may stop the one and start the other.
 func (e *Engine) openSocket(s *socket) {
+	for _, rival := range e.endpoints[endpoint(s)] {
+		if rival != s && rival.awaits == awaitClosed {
+			s.awaits = awaitRival
+			rival.followers = append(rival.followers, s)
+			return
+		}
+	}
 	s.awaits = awaitOpened
 	e.emit(OpenSocket{s.def.Name})
 }
@@ -176,7 +191,8 @@ func (e *Engine) stopSocket(s *socket, w why) {
 		s.depth = w.depth
 		s.wait(w.from)
 		e.moveSocket(s, SocketStopping, w.text, false)
-		if s.awaits == awaitNothing {
+		if s.awaits == awaitNothing || s.awaits == awaitRival {
+			s.awaits = awaitNothing
 			e.stopped(s)
 			return
 		}
@@ -245,9 +261,16 @@ func (e *Engine) socketClosed(ev Closed) {
 	s.awaits, s.serving, s.addresses = awaitNothing, false, nil
 	if s.state == SocketStarting { // it was broken
 		e.openSocket(s)
-		return
+	} else {
+		e.stopped(s)
 	}
-	e.stopped(s)
+	followers := s.followers
+	s.followers = nil
+	for _, f := range followers {
+		if f.awaits == awaitRival { // not stopped meanwhile
+			e.openSocket(f)
+		}
+	}
 }
 
 // broken replaces a listener that somebody has shut down. The socket has not

@@ -239,8 +239,16 @@ func (w *world) answer(r flow.Reply) {
 	w.asked[r.Request] = true
 }
 
+// rivalGoes reports whether another socket on the same endpoint is being closed.
+func (w *world) rivalGoes(s *simSocket) bool {
+	return slices.ContainsFunc(w.sockets, func(r *simSocket) bool {
+		return r != s && r.def.Listen == s.def.Listen && r.phase == goingOff
+	})
+}
+
 func (w *world) open(s *simSocket) {
 	w.require(s.phase == absent, "open %s, which is %s", s.def.Name, s.phase)
+	w.require(!w.rivalGoes(s), "open %s, while another one on %s is being closed", s.def.Name, s.def.Listen)
 	s.phase = coming
 	w.later("socket "+string(s.def.Name), func() flow.Event {
 		if w.often("opened") {

@@ -81,6 +81,12 @@ func TestS170WrongUnixDescriptor(t *testing.T) {
 			must(t, os.WriteFile(path, nil, 0o666))
 			return bad{fd, udsWant(path), "the returned socket is bound to " + path + ", but a regular file is there"}
 		}},
+		{name: "a symbolic link to it there", make: func(t fixture, path string) bad {
+			fd := boundUnix(t, unix.SOCK_STREAM, path)
+			must(t, os.Rename(path, path+"2"))
+			must(t, os.Symlink(path+"2", path))
+			return bad{fd, udsWant(path), "the returned socket is bound to " + path + ", but a symbolic link is there"}
+		}},
 		{name: "another inode there", make: func(t fixture, path string) bad {
 			fd := boundUnix(t, unix.SOCK_STREAM, path)
 			must(t, os.Remove(path))

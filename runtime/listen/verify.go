@@ -253,6 +253,8 @@ func fileKind(mode uint32) string {
 		return "a pipe"
 	case unix.S_IFCHR, unix.S_IFBLK:
 		return "a device"
+	case unix.S_IFLNK:
+		return "a symbolic link"
 	}
 	return "a descriptor of another kind"
 }

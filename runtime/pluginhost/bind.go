@@ -50,6 +50,8 @@ func (in *instance) bind(ctx context.Context, eps []Endpoint) ([]Result, error) 
 	fds, err := ch.take(token, want)
 	if err != nil && !errors.Is(err, errNoFDs) {
 		err = in.broke(err)
+	} else {
+		in.plugin.worked()
 	}
 	results := make([]Result, len(items))
 	for i, a := range answers {

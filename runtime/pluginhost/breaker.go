@@ -4,7 +4,9 @@ import "time"
 
 // The rule for a plugin that keeps ending by itself: after maxCrashes within
 // crashWindow it is started only after a delay, which doubles with each further
-// crash and is forgotten after a process that lived for crashWindow.
+// crash. All is forgotten once a process has answered a call as it should, or has
+// lived for crashWindow: the rule is against a plugin that is of no use, not
+// against whoever kills one that works.
 const (
 	maxCrashes  = 5
 	crashWindow = time.Minute
@@ -23,7 +25,7 @@ type breaker struct {
 // killed.
 func (b *breaker) crash(started, now time.Time) {
 	if now.Sub(started) >= crashWindow {
-		*b = breaker{}
+		b.worked()
 	}
 	b.crashes = append(b.crashes, now)
 	if len(b.crashes) > maxCrashes {
@@ -36,6 +38,9 @@ func (b *breaker) crash(started, now time.Time) {
 	b.delay = min(max(2*b.delay, minDelay), maxDelay)
 	b.until = now.Add(b.delay)
 }
+
+// worked records that a process has answered a call.
+func (b *breaker) worked() { *b = breaker{} }
 
 // wait returns how long no start may be tried, or 0.
 func (b *breaker) wait(now time.Time) time.Duration {

@@ -47,8 +47,9 @@ type Options struct {
 	// Version is what plugins are told about the host in Describe.
 	Version string
 
-	// Log gets what plugins write to stderr and what they do wrong. Nil
-	// discards it.
+	// Log gets what plugins write to stderr and what they do wrong. It must not
+	// make the caller wait for whoever reads it, or calls and the end of a plugin
+	// take longer than their limits. Nil discards it.
 	Log *slog.Logger
 
 	// StartTimeout is from the start of the process to its handshake. Zero

@@ -208,6 +208,26 @@ func TestS153CallMeetsADyingPlugin(t *testing.T) {
 	}
 }
 
+// TestS153PluginIsKilledOften kills a plugin more often than one may end that
+// does not work.
+func TestS153PluginIsKilledOften(t *testing.T) {
+	for _, play := range []string{"good", "refuses-bind"} {
+		t.Run(play, func(t *testing.T) {
+			h := newHost(t, nil)
+			for kills := range 2 * maxCrashes {
+				r := h.bind(play)
+				if _, refused := errors.AsType[*BindError](r.Err); r.Err != nil && !refused {
+					t.Fatalf("after %d kills: %v", kills, r.Err)
+				}
+				if err := unix.Kill(h.status(play).PID, unix.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+				await(t, "its end", h.current(play).done)
+			}
+		})
+	}
+}
+
 func TestPluginThatDiesOfTheCall(t *testing.T) {
 	h := newHost(t, nil)
 	r := h.bind("crashes")

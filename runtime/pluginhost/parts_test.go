@@ -50,6 +50,11 @@ func TestBreaker(t *testing.T) {
 			if got := b.wait(now.Add(tt.want)); got != 0 {
 				t.Errorf("wait after the wait: %v", got)
 			}
+			b.worked()
+			b.crash(now, now)
+			if got := b.wait(now); got != 0 {
+				t.Errorf("wait after a process that worked: %v", got)
+			}
 		})
 	}
 }

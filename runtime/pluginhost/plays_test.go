@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -87,7 +88,7 @@ var plays = map[string]func(){
 	"wants-tcp":      func() { announce("1|1|tcp|127.0.0.1:9|grpc|\n") },
 	"wants-abstract": func() { announce("1|1|unix|@rind|grpc|\n") },
 	"wants-outside": func() {
-		ln, err := net.Listen("unix", "/tmp/rind-outside-"+strconv.Itoa(os.Getpid()))
+		ln, err := net.Listen("unix", filepath.Join(os.Getenv(goplugin.EnvUnixSocketDir), "../../outside"))
 		must(err)
 		defer ln.Close()
 		announce("1|1|unix|" + ln.Addr().String() + "|grpc|\n")

@@ -211,6 +211,14 @@ func (p *plugin) ended(in *instance, wanted bool, leftOver error) {
 	p.log.Warn("plugin ended", slog.String("path", in.proc.path), slog.String("error", why.Error()))
 }
 
+// worked is told when a process has answered a call in keeping with the protocol,
+// be it that nothing could be bound.
+func (p *plugin) worked() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.breaker.worked()
+}
+
 // note keeps err for the status.
 func (p *plugin) note(err error) {
 	p.mu.Lock()

@@ -111,7 +111,7 @@ func TestStart(t *testing.T) {
 	}{
 		{"T3 announces a TCP address", "wants-tcp", nil, []string{`the tcp address "127.0.0.1:9"; only a unix socket in its own directory`}},
 		{"T3 announces an abstract socket", "wants-abstract", nil, []string{`called at "@rind", which is not in its directory`}},
-		{"T3 announces a socket elsewhere", "wants-outside", nil, []string{`called at "/tmp/rind-outside-`, `which is not in its directory`}},
+		{"T3 announces a socket elsewhere", "wants-outside", nil, []string{`/run/outside"`, `which is not in its directory`}},
 		{"T3 another process has its socket", "other-peer", nil, []string{"its socket belongs to process"}},
 		{"T10 no newline", "no-newline", nil, []string{"more than 4096 bytes without a newline"}},
 		{"T10 garbage", "garbage", nil, []string{`printed "hello, world" in place of the go-plugin handshake`}},

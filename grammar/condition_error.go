@@ -82,9 +82,10 @@ func explainCondition(s string, stopped int) *Error {
 	}
 	wanted := expectedAfter(tokens[:i])
 	help := "write " + wanted.String()
-	near, known := otherSpellings[s[t.at:min(t.at+2, len(s))]]
+	two := s[t.at:min(t.at+2, len(s))] // shorter at the end
+	near, known := otherSpellings[two]
 	if known {
-		end = t.at + 2
+		end = t.at + len(two)
 	} else {
 		near, known = otherSpellings[t.text]
 	}

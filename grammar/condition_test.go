@@ -243,7 +243,7 @@ func TestConditionLaws(t *testing.T) {
 func FuzzCondition(f *testing.F) {
 	for _, s := range []string{
 		`state rind@net-configured(branch/name == "eth0") and not state rind@maintenance-mode`,
-		`any(a, all(b, c)) or not (d)`, `a(target/"k"[0] in [1, {a: null}], not branch)`, `a(target == 'x`, `a(((`, `not (not`, `a(target matches "[")`,
+		`any(a, all(b, c)) or not (d)`, `a(target/"k"[0] in [1, {a: null}], not branch)`, `a(target == 'x`, `a(((`, `not (not`, `a(target matches "[")`, `=`, `a(target =`, `a(target/b =`, `!`, `a &`, `&&`,
 	} {
 		f.Add(s)
 	}

@@ -92,19 +92,21 @@ func (r *relay) close() {
 // run is the writer, and may block.
 func (q *relayQueue) run(log *slog.Logger) {
 	defer close(q.done)
-	for q.writeNext() {
-		if n := q.lost.Swap(0); n > 0 {
-			log.Warn("log records lost: the reader of the log was too slow", slog.Int64("records", n))
-		}
+	for q.writeNext(log) {
 	}
 }
 
-// writeNext writes one record and reports whether there may be another one.
-func (q *relayQueue) writeNext() bool {
+// writeNext writes one record, be it about those that were lost, and reports
+// whether there may be another one.
+func (q *relayQueue) writeNext(log *slog.Logger) bool {
 	select {
 	case <-q.over:
 		return false
 	default:
+	}
+	if n := q.lost.Swap(0); n > 0 {
+		log.Warn("log records lost: the reader of the log was too slow", slog.Int64("records", n))
+		return true
 	}
 	var one relayed
 	select {

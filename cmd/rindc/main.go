@@ -31,7 +31,7 @@ func tuneMemory() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	limit := int64(2 << 30)
+	limit := int64(700 << 20) // all in all a compilation stays below 1 GiB
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err == nil {
 		limit = min(limit, int64(info.Totalram)*int64(info.Unit)/4)

@@ -24,14 +24,14 @@ func main() {
 	}))
 }
 
-// tuneMemory turns the garbage collector off until a quarter of the memory is
-// used: a compilation is short, and collecting takes most of its time. What the
-// user has set stays.
+// tuneMemory turns the garbage collector off until 700 MiB, or a quarter of the
+// memory if that is less, are used: a compilation is short, and collecting takes
+// most of its time. What the user has set stays.
 func tuneMemory() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	limit := int64(700 << 20) // all in all a compilation stays below 1 GiB
+	limit := int64(700 << 20) // a soft limit: what is live may be more
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err == nil {
 		limit = min(limit, int64(info.Totalram)*int64(info.Unit)/4)

@@ -107,7 +107,7 @@ type (
 
 	// Inspected answers [Inspect]. Waiting has one number for each connection
 	// that waits, the same for as long as it does. It is empty if that cannot be
-	// known, as for datagrams and for connections that were reset.
+	// known, as for connections that were reset; of datagrams it has the first.
 	Inspected struct {
 		Socket  plan.Name
 		Waiting []uint64

@@ -25,6 +25,9 @@ const (
 	maxPause      = 60 * time.Second
 )
 
+// tooMany is why a socket is paused whose accesses are only counted.
+var tooMany = fmt.Sprintf("trigger-limit: more than %d accesses within %v", triggerBurst, triggerWindow)
+
 // overLimit counts an access and reports whether it was one too many. Arrivals
 // at a managed socket then pause it; an activation waits until it is known who
 // waits.
@@ -33,26 +36,41 @@ func (e *Engine) overLimit(s *socket) bool {
 		e.arm(s.timer(TimerWindow), triggerWindow)
 	}
 	s.burst++
+	over := s.burst > triggerBurst
 	switch {
-	case s.burst <= triggerBurst:
-		return false
-	case s.def.Lifecycle == plan.Owned:
+	case s.def.Lifecycle != plan.Owned:
+		if over {
+			e.limit(s, tooMany)
+		}
+		return over
+	case over || s.datagrams() && s.lookIsDue():
 		s.gated = true
 		e.look(s, s.activations)
-	default:
-		e.limit(s, fmt.Sprintf("trigger-limit: more than %d accesses within %v", triggerBurst, triggerWindow))
+		return true
 	}
-	return true
+	return false
+}
+
+// datagrams reports whether a look changes the socket for a moment, so that the
+// owner must not run meanwhile.
+func (s *socket) datagrams() bool {
+	return s.def.Type == "udp" || s.def.Options["kind"] == "dgram"
+}
+
+// lookIsDue reports whether the next activation is one to look at who waits.
+func (s *socket) lookIsDue() bool {
+	n := s.activations + 1 - s.looked
+	return n >= lookEvery || s.limited > 0 && n > lookAfter
 }
 
 // countActivation looks at who waits, if it is time to. The start does not wait
 // for the answer.
 func (e *Engine) countActivation(s *socket) {
 	over := s.activations // all of them are over: the owner is down
-	s.activations++
-	if n := s.activations - s.looked; n >= lookEvery || s.limited > 0 && n > lookAfter {
+	if !s.datagrams() && s.lookIsDue() {
 		e.look(s, over)
 	}
+	s.activations++
 }
 
 // look asks who waits, when so many activations are over. One look at a time.
@@ -96,8 +114,10 @@ func (e *Engine) inspected(ev Inspected) {
 	case s.vain:
 		e.limitVain(s)
 	case !gated:
-	case len(ev.Waiting) == 0: // nothing can be known: datagrams, or connections that were reset
-		e.limit(s, fmt.Sprintf("trigger-limit: more than %d accesses within %v", triggerBurst, triggerWindow))
+	case s.burst <= triggerBurst:
+		e.admit(s)
+	case len(ev.Waiting) == 0: // nothing can be known: connections that were reset
+		e.limit(s, tooMany)
 	default:
 		s.burst = triggerBurst - lookEvery + 1 // with this one
 		if known {

@@ -28,7 +28,7 @@ import (
 // A condition is the tree of the plan in prefix form. Triggers add up, in order.
 func parsePlan(tb testing.TB, text string) *plan.Plan {
 	tb.Helper()
-	p := &planParser{t: tb, plan: &plan.Plan{Transports: []plan.Transport{{Name: "tcp"}}}}
+	p := &planParser{t: tb, plan: &plan.Plan{Transports: []plan.Transport{{Name: "tcp"}, {Name: "udp"}}}}
 	for line := range strings.Lines(text) {
 		if line = strings.TrimRight(line, "\n"); strings.TrimSpace(line) == "" {
 			continue
@@ -128,6 +128,8 @@ func (p *planParser) socket(name plan.Name, options []string) {
 			s.Owner = plan.Name(value)
 		case "owned":
 			s.Lifecycle = plan.Owned
+		case "type":
+			s.Type = value
 		case "listen": // in place of an endpoint of its own
 			s.Listen = value
 		case "disabled":

@@ -2,11 +2,15 @@ package peer
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Waiting shows who is in the queue without taking anybody, and the number of a
@@ -76,15 +80,103 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
-func TestWaitingRefusesWhatHasNoQueue(t *testing.T) {
-	var lc net.ListenConfig
-	conn, err := lc.ListenPacket(t.Context(), "udp4", "127.0.0.1:0")
+// The first datagram keeps its number while it waits, the next one has another,
+// also when it says the same; and the socket is left as it was.
+func TestWaitingDatagrams(t *testing.T) {
+	tests := []struct{ name, network, address string }{
+		{name: "udp", network: "udp4", address: "127.0.0.1:0"},
+		{name: "unix", network: "unixgram", address: filepath.Join(t.TempDir(), "s")},
+	}
+	for _, tt := range tests {
+		for _, option := range []int{0, unix.SO_TIMESTAMP, unix.SO_TIMESTAMPNS} {
+			t.Run(fmt.Sprintf("%s, option %d", tt.name, option), func(t *testing.T) {
+				var lc net.ListenConfig
+				address := tt.address
+				if tt.network == "unixgram" {
+					address += strconv.Itoa(option)
+				}
+				conn, err := lc.ListenPacket(t.Context(), tt.network, address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				setOption(t, conn, option)
+				if got := waitingAt(t, conn); len(got) != 0 {
+					t.Fatalf("Waiting = %v before anything came", got)
+				}
+				var d net.Dialer
+				client, err := d.DialContext(t.Context(), tt.network, conn.LocalAddr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close()
+				for range 2 {
+					if _, err := client.Write([]byte("same")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				first := waitingAt(t, conn)
+				if again := waitingAt(t, conn); len(first) != 1 || !slices.Equal(first, again) {
+					t.Fatalf("two looks at one datagram: %v and %v", first, again)
+				}
+				buf := make([]byte, 16)
+				if n, _, err := conn.ReadFrom(buf); err != nil || string(buf[:n]) != "same" {
+					t.Fatalf("the datagram is %q, %v after the looks", buf[:n], err)
+				}
+				if second := waitingAt(t, conn); len(second) != 1 || slices.Equal(first, second) {
+					t.Errorf("the next datagram is %v, the one before was %v", second, first)
+				}
+				for _, o := range []int{unix.SO_TIMESTAMP, unix.SO_TIMESTAMPNS} {
+					if on := optionOf(t, conn, o); (on != 0) != (o == option) {
+						t.Errorf("option %d is %d after the looks", o, on)
+					}
+				}
+			})
+		}
+	}
+}
+
+func setOption(t *testing.T, conn any, option int) {
+	t.Helper()
+	if option == 0 {
+		return
+	}
+	control(t, conn, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1) })
+}
+
+func optionOf(t *testing.T, conn any, option int) (on int) {
+	t.Helper()
+	control(t, conn, func(fd int) (err error) {
+		on, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, option)
+		return err
+	})
+	return on
+}
+
+func control(t *testing.T, conn any, f func(fd int) error) {
+	t.Helper()
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		t.Fatalf("%T has no descriptor", conn)
+	}
+	raw, err := sc.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	if _, err := waiting(conn); !errors.Is(err, ErrNoQueue) {
-		t.Errorf("Waiting of a udp socket: %v, want ErrNoQueue", err)
+	var ferr error
+	if err := raw.Control(func(fd uintptr) { ferr = f(int(fd)) }); err != nil || ferr != nil {
+		t.Fatal(err, ferr)
+	}
+}
+
+func TestWaitingRefusesWhatHasNoQueue(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if _, err := Waiting(fd); !errors.Is(err, ErrNoQueue) {
+		t.Errorf("Waiting of a socket that does not listen: %v, want ErrNoQueue", err)
 	}
 }
 

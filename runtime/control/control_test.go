@@ -49,7 +49,7 @@ func (en engine) Snapshot(context.Context) (flow.Snapshot, error) { return en.e.
 func testOptions(shutdown func(cause string)) Options {
 	p := testPlan()
 	return Options{
-		Plan: p, Engine: engine{flow.New(p)}, Log: slog.New(slog.DiscardHandler),
+		Plan: p, Engine: engine{flow.New(p, flow.Config{})}, Log: slog.New(slog.DiscardHandler),
 		Facts: func() Facts { return Facts{Version: "1.2.3"} }, Shutdown: shutdown,
 	}
 }

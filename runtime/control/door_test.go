@@ -115,7 +115,7 @@ func asStranger(h http.Handler) http.Handler {
 // Others get "permission denied" and nothing changes.
 func TestS120StrangersMayOnlyLook(t *testing.T) {
 	p := testPlan()
-	e := engine{flow.New(p)}
+	e := engine{flow.New(p, flow.Config{})}
 	up := flow.SetState{State: "net@up", Value: mustJSON(t, `{"id":1}`)}
 	e.e.Step(up)
 	before := e.e.Snapshot()

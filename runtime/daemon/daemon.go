@@ -169,7 +169,7 @@ func (d *daemon) run(ctx context.Context) error {
 func (d *daemon) assemble(work context.Context, set *listen.Set) {
 	r := &runner{ctx: work, tasks: &d.tasks, log: d.log, printed: slog.New(d.relay.patient())}
 	environ := inherited(d.opts.Environ)
-	d.loop = loop.New(flow.New(d.opts.Plan), d.log)
+	d.loop = loop.New(flow.New(d.opts.Plan, flow.Config{}), d.log)
 	d.commands = newCommands(r, environ)
 	d.sockets = newSockets(work, d, set)
 	processes := newProcesses(r, d, environ)

@@ -189,11 +189,12 @@ func (p *processes) Kill(k flow.Kill) {
 	if process == nil {
 		return // it has ended, and its ProcessExited is on its way
 	}
-	sig := syscall.SIGTERM
-	if k.Force {
-		sig = syscall.SIGKILL
-	}
-	p.signal(process, sig, serviceAttr(k.Process))
+	p.signal(process, unix.SignalNum(k.Signal), serviceAttr(k.Process))
+}
+
+// Evaluate implements [loop.Processes].
+func (p *processes) Evaluate(f flow.Evaluate) {
+	p.daemon.loop.Post(flow.Evaluated{Eval: f.Eval, Reason: "not implemented"})
 }
 
 // Command implements [loop.Processes].

@@ -250,7 +250,7 @@ func (s *sockets) Serve(name plan.Name) {
 			}
 		}
 		err := li.server.Serve(li.life, func(a listen.Access) {
-			s.daemon.loop.Post(flow.Arrived{Socket: name, Access: flow.Access(a)})
+			s.daemon.loop.Post(flow.Arrived{Socket: name, Access: access(a)})
 		})
 		s.daemon.loop.Deliver(func() flow.Event { return s.served(li, err) }, nil)
 	})
@@ -300,4 +300,8 @@ func (s *sockets) complain(name plan.Name, err error) {
 		s.daemon.log.LogAttrs(s.ctx, slog.LevelError, "socket operation failed",
 			slog.String("socket", string(name)), slog.Any("error", err))
 	}
+}
+
+func access(a listen.Access) flow.Access {
+	return flow.Access{Local: a.Local, Remote: a.Remote, UID: a.UID, GID: a.GID, PID: a.PID}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/plan/cond"
 )
 
 // Effect is something to do about an event. Effects of one step are carried out
@@ -50,12 +51,24 @@ type (
 	Spawn struct {
 		Process ProcessID
 		Sockets []plan.Name
+		Command plan.Command // without references to variables
+		User    string       // of a service that belongs to one; "" is that of the plan
+		Env     []string     // of an instance; over that of the plan
 	}
 
-	// Kill signals the process group of a process.
+	// Kill signals everything that belongs to a process.
 	Kill struct {
 		Process ProcessID
-		Force   bool // SIGKILL instead of SIGTERM
+		Signal  string // by name: "SIGTERM"
+	}
+
+	// Evaluate runs a program for what it prints. Answer: [Evaluated].
+	Evaluate struct {
+		Eval    uint64
+		Exec    string
+		Args    []string
+		Timeout time.Duration
+		Cause   string
 	}
 
 	// RunCommand runs the program of a trigger; nobody waits for it.
@@ -63,6 +76,17 @@ type (
 		Argv  []string
 		Env   []string // beyond the daemon's: RIND_ACCESS_…
 		Cause string
+	}
+)
+
+// Effects on what outlives the daemon.
+type (
+	// Persist stores a branch of a state, or forgets it. It comes before every
+	// effect that its change has, and these wait until it is on disk.
+	Persist struct {
+		State  plan.Name
+		Branch string      // identifies the branch among those of the state
+		Value  *cond.Value // nil: it is gone
 	}
 )
 
@@ -87,11 +111,22 @@ type (
 
 	// Transition says that a unit went from one state to another.
 	Transition struct {
-		Kind     string // "socket" or "service"
+		Kind     string // "socket", "service" or "timer"
 		Name     plan.Name
+		Instance string // of a service with several
 		From, To string
 		Cause    string
 		Failure  bool // an operator wants to know
+	}
+
+	// Announce says that a signal was delivered, or a branch of a state was set
+	// or removed. Only an engine that is asked for it says so, see [Config].
+	Announce struct {
+		Kind    cond.AtomKind
+		Name    plan.Name
+		Value   cond.Value
+		Removed bool
+		Cause   string
 	}
 
 	// Report is something an operator should know that is no transition.
@@ -117,13 +152,17 @@ const (
 	TimerRestart             // a process is started again
 	TimerForgive             // a service has been up long enough to forget its restarts
 	TimerStopGrace           // a service has had its time to end
+	TimerReady               // a service has had its time to say that it is ready
+	TimerWatchdog            // a service has been silent for too long
+	TimerUnit                // a timer of the plan
 )
 
 // TimerID names a timer. It is comparable.
 type TimerID struct {
-	Kind TimerKind
-	Name plan.Name
-	Run  int // of TimerRestart
+	Kind     TimerKind
+	Name     plan.Name
+	Instance string // of a service with several
+	Run      int    // of TimerRestart and TimerWatchdog
 }
 
 // Outcome is what became of a request.
@@ -147,6 +186,9 @@ func (Serve) isEffect()       {}
 func (Spawn) isEffect()       {}
 func (Kill) isEffect()        {}
 func (RunCommand) isEffect()  {}
+func (Evaluate) isEffect()    {}
+func (Persist) isEffect()     {}
+func (Announce) isEffect()    {}
 func (ArmTimer) isEffect()    {}
 func (CancelTimer) isEffect() {}
 func (Reply) isEffect()       {}

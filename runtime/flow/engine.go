@@ -27,6 +27,7 @@ const (
 // for concurrent use.
 type Engine struct {
 	plan     *plan.Plan
+	config   Config
 	states   map[plan.Name]*state
 	signals  map[plan.Name]*plan.Signal
 	sockets  map[plan.Name]*socket
@@ -72,11 +73,21 @@ type why struct {
 	from  Request // who waits for the answer
 }
 
+// Config is what an engine has to know beside the plan.
+type Config struct {
+	// Variables are the values of variables that are not their defaults.
+	Variables map[string]cond.Value
+
+	// Announce asks for the effect [Announce].
+	Announce bool
+}
+
 // New returns an engine in the initial state of a valid plan. Nothing happens
 // before the event Boot.
-func New(p *plan.Plan) *Engine {
+func New(p *plan.Plan, config Config) *Engine {
 	e := &Engine{
 		plan:      p,
+		config:    config,
 		states:    map[plan.Name]*state{},
 		signals:   map[plan.Name]*plan.Signal{},
 		sockets:   map[plan.Name]*socket{},
@@ -183,6 +194,10 @@ func (e *Engine) handle(ev Event) {
 		e.processFailed(ev)
 	case ProcessExited:
 		e.processExited(ev)
+	case Notified:
+		e.notified(ev)
+	case Evaluated:
+		e.evaluated(ev)
 	case TimerFired:
 		e.timerFired(ev.Timer)
 	}
@@ -231,7 +246,7 @@ func (e *Engine) shutdown(ev Shutdown) {
 	if e.stopping {
 		e.hurried = true
 		for _, svc := range e.order.services {
-			e.kill(svc, true)
+			e.kill(svc, sigKill)
 		}
 		return
 	}
@@ -278,10 +293,12 @@ func (e *Engine) timerFired(t TimerID) {
 		if s, ok := e.sockets[t.Name]; ok {
 			e.socketTimer(s, t.Kind)
 		}
-	case TimerRestart, TimerForgive, TimerStopGrace:
+	case TimerRestart, TimerForgive, TimerStopGrace, TimerReady, TimerWatchdog:
 		if svc, ok := e.services[t.Name]; ok {
 			e.serviceTimer(svc, t)
 		}
+	case TimerUnit:
+		e.unitTimer(t.Name)
 	}
 }
 
@@ -362,6 +379,10 @@ func nameOf(ev Event) string {
 		name = ev.Process.Service
 	case ProcessExited:
 		name = ev.Process.Service
+	case Notified:
+		name = ev.Process.Service
+	case Evaluated:
+		return "evaluation"
 	case TimerFired:
 		name = ev.Timer.Name
 	}

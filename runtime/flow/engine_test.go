@@ -19,7 +19,7 @@ func TestFuse(t *testing.T) {
 	p := parsePlan(t, "socket w@a\nsocket w@b\n")
 	run := plan.Action{Do: plan.OpExec, Command: "/bin/true"}
 	p.Sockets[0].Trigger = slices.Repeat([]plan.Action{run}, 10_003)
-	e := flow.New(p)
+	e := flow.New(p, flow.Config{})
 	e.Step(flow.Boot{})
 	e.Step(flow.Opened{Socket: "w@a"})
 	effects := e.Step(flow.Arrived{Socket: "w@a"})
@@ -67,7 +67,7 @@ func TestFuseNamesTheEvent(t *testing.T) {
 			p := parsePlan(t, start)
 			p.Sockets[0].Trigger, p.Sockets[0].OnStart, p.Sockets[0].OnStop = run, run, run
 			p.Services[0].OnStart = run
-			e := flow.New(p)
+			e := flow.New(p, flow.Config{})
 			e.Step(flow.Boot{})
 			for _, ev := range tt.before {
 				e.Step(ev)
@@ -83,7 +83,7 @@ func TestFuseNamesTheEvent(t *testing.T) {
 
 // TestSnapshotIsACopy shows that a snapshot is of one moment.
 func TestSnapshotIsACopy(t *testing.T) {
-	e := flow.New(parsePlan(t, "state w@s json\nservice w@srv\nsocket w@a\n"))
+	e := flow.New(parsePlan(t, "state w@s json\nservice w@srv\nsocket w@a\n"), flow.Config{})
 	for _, ev := range []flow.Event{
 		flow.Boot{},
 		flow.Opened{Socket: "w@a", Addresses: []string{"127.0.0.1:80"}},
@@ -138,7 +138,7 @@ func manyUnits(tb testing.TB, n int) *plan.Plan {
 // BenchmarkStepNoMatch emits a signal that no condition of 10,000 units
 // mentions. It must not allocate.
 func BenchmarkStepNoMatch(b *testing.B) {
-	e := flow.New(manyUnits(b, 10_000))
+	e := flow.New(manyUnits(b, 10_000), flow.Config{})
 	e.Step(flow.Boot{})
 	var ev flow.Event = flow.EmitSignal{Signal: "w@said", Value: cond.StringValue("x")}
 	b.ReportAllocs()
@@ -151,7 +151,7 @@ func BenchmarkStepNoMatch(b *testing.B) {
 
 // BenchmarkStepStartSocket starts and stops one of 5,000 sockets.
 func BenchmarkStepStartSocket(b *testing.B) {
-	e := flow.New(manyUnits(b, 10_000))
+	e := flow.New(manyUnits(b, 10_000), flow.Config{})
 	e.Step(flow.Boot{})
 	const name = "w@sock02500"
 	cycle := []flow.Event{
@@ -172,7 +172,7 @@ func BenchmarkStepStartSocket(b *testing.B) {
 
 // TestStepNoMatchDoesNotAllocate is the promise of BenchmarkStepNoMatch.
 func TestStepNoMatchDoesNotAllocate(t *testing.T) {
-	e := flow.New(manyUnits(t, 1000))
+	e := flow.New(manyUnits(t, 1000), flow.Config{})
 	e.Step(flow.Boot{})
 	var ev flow.Event = flow.EmitSignal{Signal: "w@said", Value: cond.StringValue("x")}
 	if n := testing.AllocsPerRun(100, func() { e.Step(ev) }); n > 0 {

@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"time"
+
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plan/cond"
 )
@@ -57,16 +59,20 @@ type (
 		From   Request
 	}
 
-	// StartService starts a service, whatever its conditions say.
+	// StartService starts a service, whatever its conditions say; of one that
+	// branches, the instance of that name, or all that its state has branches for.
 	StartService struct {
-		Service plan.Name
-		From    Request
+		Service  plan.Name
+		Instance string
+		From     Request
 	}
 
-	// StopService stops a service.
+	// StopService stops a service; of one that branches, the instance of that
+	// name, or all of them.
 	StopService struct {
-		Service plan.Name
-		From    Request
+		Service  plan.Name
+		Instance string
+		From     Request
 	}
 
 	// Shutdown stops everything; the last effect is [Exit], and whoever asks for
@@ -146,6 +152,20 @@ type (
 		Status  ExitStatus
 	}
 
+	// Notified is what a process of a service says of itself.
+	Notified struct {
+		Process ProcessID
+		Notice  Notice
+	}
+
+	// Evaluated answers [Evaluate]: what the program printed, or why it is of no
+	// use.
+	Evaluated struct {
+		Eval   uint64
+		Output []byte
+		Reason string // "" is success
+	}
+
 	// TimerFired follows [ArmTimer], unless the timer was cancelled.
 	TimerFired struct{ Timer TimerID }
 )
@@ -154,13 +174,29 @@ type (
 type Access struct {
 	Local, Remote string // "" is unknown
 	UID, GID, PID int    // -1 is unknown
+	Data          []byte // what was sent
+}
+
+// Notice is one message of sd_notify(3), as far as it means something to the
+// engine. The zero value of a field is that the message does not have it.
+type Notice struct {
+	Ready     bool          // READY=1
+	Reloading bool          // RELOADING=1
+	Stopping  bool          // STOPPING=1
+	Status    string        // STATUS=…
+	MainPID   int           // MAINPID=…, verified
+	Alive     bool          // WATCHDOG=1
+	Failing   bool          // WATCHDOG=trigger
+	Watchdog  time.Duration // WATCHDOG_USEC=…
+	Extend    time.Duration // EXTEND_TIMEOUT_USEC=…
 }
 
 // ProcessID names one process of a service. Incarnation is never used twice, so
 // an answer about an earlier process is never taken for one about a later.
 type ProcessID struct {
 	Service     plan.Name
-	Run         int // index in the plan's list
+	Instance    string // of a service with several; "" is the only one
+	Run         int    // index in the plan's list
 	Incarnation uint64
 }
 
@@ -206,4 +242,6 @@ func (Served) isEvent()         {}
 func (ProcessStarted) isEvent() {}
 func (ProcessFailed) isEvent()  {}
 func (ProcessExited) isEvent()  {}
+func (Notified) isEvent()       {}
+func (Evaluated) isEvent()      {}
 func (TimerFired) isEvent()     {}

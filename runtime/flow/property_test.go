@@ -203,7 +203,7 @@ func (w *world) shutDown() {
 
 // replay gives the same events to a new engine.
 func (w *world) replay() {
-	again := flow.New(w.plan)
+	again := flow.New(w.plan, flow.Config{})
 	for i, ev := range w.events {
 		var got []string
 		for _, f := range again.Step(ev) {

@@ -42,7 +42,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		if err := s.plan.Validate(); err != nil && !d.HasArg("invalid") {
 			d.Fatalf(t, "%v", err)
 		}
-		s.engine, s.spawned, s.asked = flow.New(s.plan), map[string]flow.ProcessID{}, map[uint64]int{}
+		s.engine, s.spawned, s.asked = flow.New(s.plan, flow.Config{}), map[string]flow.ProcessID{}, map[uint64]int{}
 		return ""
 	case "status":
 		return status(s.engine.Snapshot())

@@ -22,6 +22,9 @@ const (
 )
 
 const (
+	sigTerm = "SIGTERM"
+	sigKill = "SIGKILL"
+
 	maxRestartDelay = 30 * time.Second
 	forgiveAfter    = 60 * time.Second // up this long, a service forgets its restarts
 )
@@ -156,7 +159,7 @@ func (e *Engine) spawn(svc *service, run int) {
 			open = append(open, s.def.Name)
 		}
 	}
-	e.emit(Spawn{Process: svc.id(run), Sockets: open})
+	e.emit(Spawn{Process: svc.id(run), Sockets: open, Command: svc.def.Run[run]})
 }
 
 func (svc *service) id(run int) ProcessID {
@@ -182,7 +185,11 @@ func (e *Engine) processStarted(ev ProcessStarted) {
 	}
 	p.state, p.pid = procRunning, ev.PID
 	if svc.state == ServiceStopping {
-		e.signal(svc, ev.Process.Run, e.hurried)
+		sig := sigTerm
+		if e.hurried {
+			sig = sigKill
+		}
+		e.signal(svc, ev.Process.Run, sig)
 		return
 	}
 	if slices.ContainsFunc(svc.procs, func(q process) bool { return q.state != procRunning && q.state != procDown }) {
@@ -370,23 +377,23 @@ func (e *Engine) takeDown(svc *service) {
 		case procDown, procSpawning, procRunning:
 		}
 	}
-	e.kill(svc, false)
+	e.kill(svc, sigTerm)
 }
 
 // kill signals every running process; one that is still being spawned gets its
 // signal when it has a pid.
-func (e *Engine) kill(svc *service, force bool) {
+func (e *Engine) kill(svc *service, sig string) {
 	for i := range svc.procs {
 		if svc.procs[i].state == procRunning {
-			e.signal(svc, i, force)
+			e.signal(svc, i, sig)
 		}
 	}
 }
 
 // signal asks a process to end, or ends it.
-func (e *Engine) signal(svc *service, run int, force bool) {
-	e.emit(Kill{Process: svc.id(run), Force: force})
-	if !force {
+func (e *Engine) signal(svc *service, run int, sig string) {
+	e.emit(Kill{Process: svc.id(run), Signal: sig})
+	if sig != sigKill {
 		e.arm(svc.timer(TimerStopGrace), plan.StopTimeout)
 	}
 }
@@ -400,12 +407,13 @@ func (e *Engine) serviceTimer(svc *service, t TimerID) {
 		}
 	case TimerStopGrace:
 		e.report("service does not stop, killing it", string(svc.def.Name), fmt.Sprintf("SIGTERM was ignored for %v", plan.StopTimeout))
-		e.kill(svc, true)
+		e.kill(svc, sigKill)
 	case TimerRestart:
 		svc.procs[t.Run].state = procDue
 		e.moveService(svc, ServiceStarting, "restart", false)
 		e.gather(svc)
-	case TimerReopen, TimerResume, TimerWindow: // of sockets
+	case TimerReady, TimerWatchdog:
+	case TimerReopen, TimerResume, TimerWindow, TimerUnit: // not of services
 	}
 }
 
@@ -440,3 +448,6 @@ func (e *Engine) answerService(svc *service, o Outcome, message string) {
 	}
 	svc.waiting = nil
 }
+
+// notified takes in what a process says of itself.
+func (e *Engine) notified(Notified) {}

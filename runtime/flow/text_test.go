@@ -50,7 +50,7 @@ func effectText(f flow.Effect) string {
 	case flow.Spawn:
 		return fmt.Sprintf("spawn %s %v", processText(f.Process), f.Sockets)
 	case flow.Kill:
-		if f.Force {
+		if f.Signal == "SIGKILL" {
 			return "kill -KILL " + processText(f.Process)
 		}
 		return "kill -TERM " + processText(f.Process)

@@ -78,7 +78,7 @@ type simProcess struct {
 
 func newWorld(t *rapid.T, p *plan.Plan) *world {
 	w := &world{
-		t: t, plan: p, engine: flow.New(p),
+		t: t, plan: p, engine: flow.New(p, flow.Config{}),
 		asked: map[uint64]bool{}, state: map[string]string{}, hooked: map[string]bool{},
 	}
 	for i := range p.Sockets {
@@ -402,7 +402,7 @@ func (w *world) accept(owner plan.Name) {
 func (w *world) kill(f flow.Kill) {
 	p := w.process(f.Process)
 	w.require(p.phase == present && p.id == f.Process, "kill %s, while %v is %s", processText(f.Process), p.id, p.phase)
-	if p.dying || !f.Force && !w.often("dies of SIGTERM") {
+	if p.dying || f.Signal != "SIGKILL" && !w.often("dies of SIGTERM") {
 		return
 	}
 	w.exits(p, flow.ExitStatus{Signal: "SIGTERM"})

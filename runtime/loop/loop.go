@@ -38,6 +38,7 @@ type Processes interface {
 	Spawn(flow.Spawn)
 	Kill(flow.Kill)
 	Command(flow.RunCommand)
+	Evaluate(flow.Evaluate)
 }
 
 // Hooks are told about the life of the whole. They are called on the loop's
@@ -220,6 +221,9 @@ func (l *Loop) step(ctx context.Context, ev flow.Event) (exit bool) {
 			l.processes.Kill(f)
 		case flow.RunCommand:
 			l.processes.Command(f)
+		case flow.Evaluate:
+			l.processes.Evaluate(f)
+		case flow.Persist, flow.Announce:
 		case flow.ArmTimer:
 			l.timers.arm(f.Timer, time.Now().Add(f.D))
 		case flow.CancelTimer:

@@ -62,7 +62,7 @@ func (w *world) Spawn(s flow.Spawn) {
 }
 
 func (w *world) Kill(k flow.Kill) {
-	if k.Force {
+	if k.Signal == "SIGKILL" {
 		w.log = append(w.log, "kill "+string(k.Process.Service))
 		w.loop.Post(flow.ProcessExited{Process: k.Process, Status: flow.ExitStatus{Signal: "SIGKILL"}})
 		return
@@ -71,6 +71,7 @@ func (w *world) Kill(k flow.Kill) {
 }
 
 func (w *world) Command(flow.RunCommand) {}
+func (w *world) Evaluate(flow.Evaluate)  {}
 
 func testPlan() *plan.Plan {
 	return &plan.Plan{
@@ -86,7 +87,7 @@ func testPlan() *plan.Plan {
 // start runs a loop until the test ends it with cancel; done is closed then.
 func start(t *testing.T, w *world) (l *Loop, cancel context.CancelFunc, ready, done chan struct{}) {
 	t.Helper()
-	l = New(flow.New(testPlan()), slog.New(slog.DiscardHandler))
+	l = New(flow.New(testPlan(), flow.Config{}), slog.New(slog.DiscardHandler))
 	w.loop = l
 	ready, done = make(chan struct{}), make(chan struct{})
 	l.Connect(w, w, Hooks{
@@ -229,7 +230,7 @@ func TestEndRefusesWhoWaits(t *testing.T) {
 // what it was to hand over is given back.
 func TestEndGivesBackWhatStandsBehindIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := New(flow.New(&plan.Plan{}), slog.New(slog.DiscardHandler))
+		l := New(flow.New(&plan.Plan{}, flow.Config{}), slog.New(slog.DiscardHandler))
 		l.Connect(&world{loop: l}, nil, Hooks{})
 		var got []string
 		l.Post(flow.Boot{})

@@ -13,10 +13,12 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-// noExample are the codes of mistakes that are too large for an example.
+// noExample are the codes of mistakes that are too large for an example, or not
+// in unit files.
 var noExample = []diag.Code{
 	diag.FileTooLarge, diag.TooManyKeys, diag.DecoderFailure, diag.TooManyTables, diag.TooManyErrors,
 	diag.TooManyIgnores, compiler.TooManyUnits,
+	diag.InvalidScenario, diag.UnknownInScenario, diag.InvalidInScenario,
 }
 
 // example returns the unit files of an example.

@@ -9,7 +9,11 @@ type Report struct {
 	Dir  string            `json:"dir"`
 	Args []string          `json:"args"`
 	Env  map[string]string `json:"env"`
-	FDs  []FD              `json:"fds"` // that it inherited, in ascending order
+
+	Status map[string]string `json:"status"` // /proc/self/status, with single spaces
+	Limits map[string]string `json:"limits"` // /proc/self/limits: "33 44" for "Max open files"
+
+	FDs []FD `json:"fds"` // that it inherited, in ascending order
 
 	// PIDFDInode is the inode number of a pidfd of the process, 0 if this
 	// kernel gives none that identifies a process.

@@ -21,6 +21,7 @@ func TestEBNF(t *testing.T) {
 		"toml":    tomlParser.String(),
 
 		"condition": conditionParser.String(),
+		"scenario":  scenarioParser.String(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			golden(t, filepath.Join("testdata", name+".ebnf"), strings.ReplaceAll(ebnf, "Tree", "")+"\n")

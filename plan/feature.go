@@ -50,7 +50,34 @@ var Features = []Feature{
 }
 
 // implemented lists the features that the runtime of this release has.
-var implemented = []string{}
+var implemented = []string{
+	"activate-on-none",
+	"auto-payload",
+	"branching",
+	"capabilities",
+	"env-file",
+	"multiple-instances",
+	"no-new-privileges",
+	"notify",
+	"output",
+	"payload-references",
+	"resource-limits",
+	"restart-backoff",
+	"run-variable",
+	"service-after",
+	"signal-after",
+	"state-after",
+	"stop",
+	"timers",
+	"umask",
+	"user-space",
+	"variables",
+	"watchdog",
+}
+
+// Implemented returns the names of the features that rindrun of this release has,
+// sorted.
+func Implemented() []string { return slices.Clone(implemented) }
 
 // Needs returns the names of the features that p uses, sorted. They are what
 // Requires has to list.

@@ -186,9 +186,13 @@ func (v *validator) owner(s *Socket) {
 		}
 		return
 	}
-	if _, ok := v.index.Service(s.Owner); !ok {
+	owner, ok := v.index.Service(s.Owner)
+	if !ok {
 		v.problem("owner %q is no service of the plan", s.Owner)
 		return
+	}
+	if s.Lifecycle == Owned && owner.Branching != nil {
+		v.problem("lifecycle is owned, but owner %s has an instance for each branch of a state: which one would an access start?", s.Owner)
 	}
 	siblings := v.index.SocketsOf(s.Owner)
 	if s.Order < 0 || s.Order >= len(siblings) {

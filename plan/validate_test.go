@@ -26,6 +26,9 @@ func TestValidate(t *testing.T) {
 	}{
 		{"sound", func(*plan.Plan) {}, ""},
 		{"S91 owner does not exist", func(p *plan.Plan) { http(p).Owner = "web@nope" }, `socket web@http: owner "web@nope" is no service of the plan`},
+		{"S98 owned by what branches", func(p *plan.Plan) {
+			srv(p).Branching = &plan.Branching{State: "rind@net-configured", Key: "name"}
+		}, "socket web@http: lifecycle is owned, but owner web@srv has an instance for each branch of a state"},
 		{"owned without owner", func(p *plan.Plan) { http(p).Owner = "" }, "socket web@http: lifecycle is owned, but it has no owner"},
 		{"order without owner", func(p *plan.Plan) { admin(p).Owner = "" }, "socket web@admin: it has an order, but no owner"},
 		{"order twice", func(p *plan.Plan) { admin(p).Order = 0 }, "socket web@admin: order 0 is also that of socket web@http"},

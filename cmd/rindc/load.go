@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/rind-sockets/rind/compiler"
+	"github.com/rind-sockets/rind/compiler/scenario"
 )
 
 // extension is what the name of a unit file ends in.
@@ -34,6 +35,10 @@ type loader struct {
 	// visit, if set, gets every directory that has a part in what is read,
 	// before it is looked at.
 	visit func(dir string)
+
+	// scenarios, if set, gets every scenario file beside the unit files, with the
+	// group of a unit file of that name.
+	scenarios func(name, group string)
 
 	files  map[string]compiler.Input // by the path behind all links
 	unread []string                  // groups for compiler.Options
@@ -68,6 +73,7 @@ func (l *loader) load(paths []string) {
 			w.dir(filepath.Clean(p), "")
 		default:
 			l.read(filepath.Clean(p), groupOf(filepath.Base(p)))
+			l.beside(filepath.Clean(p))
 		}
 	}
 	slices.SortFunc(l.errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
@@ -76,6 +82,14 @@ func (l *loader) load(paths []string) {
 func (l *loader) visiting(dir string) {
 	if l.visit != nil {
 		l.visit(dir)
+	}
+}
+
+// beside finds the scenario file that goes with a unit file.
+func (l *loader) beside(name string) {
+	own := groupOf(name) + scenario.Extension
+	if _, err := os.Stat(own); err == nil && l.scenarios != nil {
+		l.scenarios(own, filepath.Base(groupOf(name)))
 	}
 }
 
@@ -207,6 +221,8 @@ func (w *walk) entry(name, below string, e fs.DirEntry) {
 	switch {
 	case mode.IsDir():
 		w.dir(name, below+"/")
+	case w.scenarios != nil && mode.IsRegular() && strings.HasSuffix(name, scenario.Extension):
+		w.scenarios(name, strings.TrimSuffix(below, scenario.Extension))
 	case !isUnit:
 	case mode.IsRegular():
 		w.read(name, groupOf(below))

@@ -101,6 +101,7 @@ func newRoot(e env) *cobra.Command {
 		e.graphCommand(),
 		e.manCommand(),
 		e.schemaCommand(),
+		e.testCommand(),
 		e.versionCommand(),
 	)
 	return root

@@ -65,27 +65,33 @@ func explain(ctx context.Context, path string, err error) error {
 }
 
 func newStartCommand() *cobra.Command {
-	return clientCommand("start [socket|service] NAME…", "start sockets or services", cobra.MinimumNArgs(1),
+	persist := false
+	cmd := clientCommand("start [socket|service] NAME…", "start sockets or services", cobra.MinimumNArgs(1),
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
 			kind, names := unitArgs(args)
-			resp, err := c.Start(ctx, &controlv1.StartRequest{Kind: kind, Names: names})
+			resp, err := c.Start(ctx, &controlv1.StartRequest{Kind: kind, Names: names, Persist: persist})
 			if err != nil {
 				return err
 			}
 			return printResults(cmd, resp.GetResults())
 		})
+	cmd.Flags().BoolVarP(&persist, "persist", "p", false, "also start them with the daemon from now on, unless the start fails")
+	return cmd
 }
 
 func newStopCommand() *cobra.Command {
-	return clientCommand("stop [socket|service] NAME…", "stop sockets or services", cobra.MinimumNArgs(1),
+	persist := false
+	cmd := clientCommand("stop [socket|service] NAME…", "stop sockets or services", cobra.MinimumNArgs(1),
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
 			kind, names := unitArgs(args)
-			resp, err := c.Stop(ctx, &controlv1.StopRequest{Kind: kind, Names: names})
+			resp, err := c.Stop(ctx, &controlv1.StopRequest{Kind: kind, Names: names, Persist: persist})
 			if err != nil {
 				return err
 			}
 			return printResults(cmd, resp.GetResults())
 		})
+	cmd.Flags().BoolVarP(&persist, "persist", "p", false, "undo start --persist")
+	return cmd
 }
 
 // unitArgs takes an optional kind from the front. In front of other names a unit

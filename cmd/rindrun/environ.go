@@ -41,6 +41,20 @@ func defaultRuntimeDir() string {
 	return "/run/rind"
 }
 
+// stateDirOf is /var/lib/rind for root, and for everybody else where the XDG Base
+// Directory Specification has the state of a user's programs.
+func stateDirOf(uid int) string {
+	if uid != 0 {
+		if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) { // it says to ignore others
+			return filepath.Join(dir, "rind")
+		}
+		if home := os.Getenv("HOME"); home != "" {
+			return filepath.Join(home, ".local/state/rind")
+		}
+	}
+	return "/var/lib/rind"
+}
+
 // defaultPluginDirs is beside this program, then where its own prefix and the
 // system have plugins.
 func defaultPluginDirs() []string {

@@ -96,7 +96,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SetVersionTemplate("rindrun {{.Version}}\n")
 	root.AddCommand(
-		newRunCommand(), newStatusCommand(), newStartCommand(), newStopCommand(),
+		newRunCommand(), newReplayCommand(), newStatusCommand(), newStartCommand(), newStopCommand(),
 		newSetStateCommand(), newRemoveStateCommand(), newEmitCommand(), newShutdownCommand(),
 	)
 	return root

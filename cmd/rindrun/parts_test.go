@@ -155,3 +155,24 @@ func TestDefaultDirectories(t *testing.T) {
 		t.Errorf("envList of a variable that is not set = %v", got)
 	}
 }
+
+func TestDefaultStateDir(t *testing.T) {
+	tests := []struct{ name, state, home, want string }{
+		{"XDG_STATE_HOME", "/s", "/home/a", "/s/rind"},
+		{"relative", "s", "/home/a", "/home/a/.local/state/rind"},
+		{"home", "", "/home/a", "/home/a/.local/state/rind"},
+		{"nothing", "", "", "/var/lib/rind"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("XDG_STATE_HOME", tt.state)
+			t.Setenv("HOME", tt.home)
+			if got := stateDirOf(1000); got != tt.want {
+				t.Errorf("state directory %s, want %s", got, tt.want)
+			}
+			if got := stateDirOf(0); got != "/var/lib/rind" {
+				t.Errorf("state directory of root %s, want /var/lib/rind", got)
+			}
+		})
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/runtime/daemon"
@@ -21,6 +22,7 @@ type runFlags struct {
 	runtimeDir, stateDir, socketDir, control string
 	pluginDirs                               []string
 	logFormat, logLevel                      string
+	record                                   string
 }
 
 func newRunCommand() *cobra.Command {
@@ -39,12 +41,13 @@ of the plan are open. As root, the working directory is /.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.runtimeDir, "runtime-dir", envOr("RIND_RUNTIME_DIR", defaultRuntimeDir()), "directory for the control socket and the plugins' sockets ($RIND_RUNTIME_DIR)")
-	flags.StringVar(&f.stateDir, "state-dir", envOr("RIND_STATE_DIR", "/var/lib/rind"), "directory for durable states; this version keeps states in memory only ($RIND_STATE_DIR)")
+	flags.StringVar(&f.stateDir, "state-dir", envOr("RIND_STATE_DIR", stateDirOf(os.Getuid())), "directory of the states that survive a restart ($RIND_STATE_DIR)")
 	flags.StringVar(&f.socketDir, "socket-dir", envOr("RIND_SOCKET_DIR", "/var/sock"), "base of relative uds paths ($RIND_SOCKET_DIR)")
 	flags.StringArrayVar(&f.pluginDirs, "plugin-dir", envList("RIND_PLUGIN_DIR", defaultPluginDirs()), "directory of transport plugins, searched in order; may be repeated ($RIND_PLUGIN_DIR, separated by colons)")
 	flags.StringVar(&f.control, "control", os.Getenv("RIND_CONTROL"), "path of the control socket; default control.sock in the runtime directory ($RIND_CONTROL)")
 	flags.StringVar(&f.logFormat, "log-format", envOr("RIND_LOG_FORMAT", formatAuto), "text, json, journal, or auto: journal where standard error is the journal, text on a terminal, else json ($RIND_LOG_FORMAT)")
 	flags.StringVar(&f.logLevel, "log-level", envOr("RIND_LOG_LEVEL", "info"), "debug, info, warn or error ($RIND_LOG_LEVEL)")
+	flags.StringVar(&f.record, "record", os.Getenv("RIND_RECORD"), "write everything that happens to this `file`, for rindrun replay ($RIND_RECORD)")
 	return cmd
 }
 
@@ -60,6 +63,15 @@ func (f *runFlags) run(cmd *cobra.Command, path string) error {
 	opts, err := f.options(p, log)
 	if err != nil {
 		return &statusError{exitInternal, err}
+	}
+	if f.record != "" {
+		// What is in it may be secret, as the payloads of states are.
+		out, err := os.OpenFile(f.record, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			return &statusError{exitInternal, err}
+		}
+		defer out.Close()
+		opts.Record = out
 	}
 	// A daemon does not hold on to a directory that it was started in by chance,
 	// nor do the services that have none of their own.
@@ -99,11 +111,11 @@ func lastWord(w io.Writer, err error) {
 // options returns what the daemon is told, with all paths made absolute.
 func (f *runFlags) options(p *plan.Plan, log *slog.Logger) (daemon.Options, error) {
 	opts := daemon.Options{
-		Plan: p, RuntimeDir: f.runtimeDir, SocketDir: f.socketDir, Control: f.control,
+		Plan: p, RuntimeDir: f.runtimeDir, StateDir: f.stateDir, SocketDir: f.socketDir, Control: f.control,
 		PluginDirs: slices.Clone(f.pluginDirs), Environ: os.Environ(), Version: version, Log: log,
 		Ready: func() error { return notifyReady(os.Getenv("NOTIFY_SOCKET")) },
 	}
-	paths := []*string{&opts.RuntimeDir, &opts.SocketDir, &opts.Control}
+	paths := []*string{&opts.RuntimeDir, &opts.StateDir, &opts.SocketDir, &opts.Control}
 	for i := range opts.PluginDirs {
 		paths = append(paths, &opts.PluginDirs[i])
 	}

@@ -51,6 +51,7 @@ func TestScripts(t *testing.T) {
 			})
 			env.Setenv("DIR", dir)
 			env.Setenv("RIND_RUNTIME_DIR", filepath.Join(dir, "run"))
+			env.Setenv("RIND_STATE_DIR", filepath.Join(dir, "state"))
 			env.Setenv("RIND_SOCKET_DIR", filepath.Join(dir, "sock"))
 			env.Setenv("RIND_PLUGIN_DIR", "plugins")
 			env.Setenv("RIND_LOG_FORMAT", "text")
@@ -209,7 +210,7 @@ func launch(ts *testscript.TestScript, stalled bool, args []string) {
 	b.cmd, b.done = exec.Command(program, append([]string{"run", "plan.json"}, args...)...), make(chan error, 1)
 	b.text, b.read, b.readOnce = bytes.Buffer{}, make(chan struct{}), sync.Once{}
 	b.cmd.Dir = ts.MkAbs(".")
-	for _, key := range []string{"PATH", "RIND_RUNTIME_DIR", "RIND_SOCKET_DIR", "RIND_PLUGIN_DIR", "RIND_LOG_FORMAT", "GORACE"} {
+	for _, key := range []string{"PATH", "RIND_RUNTIME_DIR", "RIND_STATE_DIR", "RIND_SOCKET_DIR", "RIND_PLUGIN_DIR", "RIND_LOG_FORMAT", "GORACE"} {
 		b.cmd.Env = append(b.cmd.Env, key+"="+ts.Getenv(key))
 	}
 	b.cmd.Env = append(b.cmd.Env, "NOTIFY_SOCKET="+notify)

@@ -71,6 +71,9 @@ func narrow(resp *controlv1.StatusResponse, kind controlv1.UnitKind, names []str
 	resp.Services = slices.DeleteFunc(resp.Services, func(s *controlv1.ServiceStatus) bool {
 		return unwanted(controlv1.UnitKind_UNIT_KIND_SERVICE, s.GetName())
 	})
+	resp.Timers = slices.DeleteFunc(resp.Timers, func(t *controlv1.TimerStatus) bool {
+		return unwanted(controlv1.UnitKind_UNIT_KIND_UNSPECIFIED, t.GetName())
+	})
 	resp.States = slices.DeleteFunc(resp.States, func(s *controlv1.StateStatus) bool {
 		return unwanted(controlv1.UnitKind_UNIT_KIND_UNSPECIFIED, s.GetName())
 	})
@@ -113,6 +116,7 @@ func jsonText(resp *controlv1.StatusResponse) ([]byte, error) {
 func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 	if !brief {
 		w.printf("rindrun %s, pid %d, plan %s\n", resp.GetVersion(), resp.GetPid(), resp.GetPlanDigest())
+		storeLines(w, resp.GetStore())
 	}
 	section(w, len(resp.GetSockets()), "SOCKET\tSTATE\tTYPE\tADDRESS\tOWNER\tLIFECYCLE\tACCESSES\tACTIVATIONS\tREASON")
 	for _, s := range resp.GetSockets() {
@@ -125,20 +129,26 @@ func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 	}
 	section(w, len(resp.GetServices()), "SERVICE\tSTATE\tPIDS\tSTARTS\tREASON")
 	for _, s := range resp.GetServices() {
-		pids := make([]string, len(s.GetPids()))
-		for i, pid := range s.GetPids() {
-			pids[i] = fmt.Sprint(pid)
+		w.printf("%s\t%s\t%s\t%d\t%s\n", s.GetName(), s.GetState(), pidList(s.GetPids()), s.GetStarts(), condition(s))
+		for _, in := range s.GetInstances() {
+			w.printf("%s[%s]\t%s\t%s\t%d\t%s\n", s.GetName(), printable(in.GetInstance()), in.GetState(), pidList(in.GetPids()), in.GetStarts(), condition(in))
 		}
-		w.printf("%s\t%s\t%s\t%d\t%s\n", s.GetName(), s.GetState(), orDash(strings.Join(pids, ",")),
-			s.GetStarts(), reason(s.GetReason(), s.GetLastError()))
+	}
+	section(w, len(resp.GetTimers()), "TIMER\tSTATE\tENDS\tREASON")
+	for _, t := range resp.GetTimers() {
+		w.printf("%s\t%s\t%d\t%s\n", t.GetName(), t.GetState(), t.GetEnds(), orDash(printable(t.GetReason())))
 	}
 	section(w, len(resp.GetStates()), "STATE\tVALUE")
 	for _, s := range resp.GetStates() {
 		if len(s.GetBranches()) == 0 {
 			w.printf("%s\t%s\n", s.GetName(), "(only shown to who may set it)")
 		}
-		for _, b := range s.GetBranches() {
-			w.printf("%s\t%s\n", s.GetName(), payloadText(b))
+		for i, b := range s.GetBranches() {
+			text := payloadText(b)
+			if i < len(s.GetFollows()) && s.GetFollows()[i] {
+				text += " (follows)"
+			}
+			w.printf("%s\t%s\n", s.GetName(), text)
 		}
 	}
 	if !brief {
@@ -150,6 +160,42 @@ func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 			}
 			w.printf("%s\t%s\t%d\t%s\t%s\n", p.GetName(), pid, p.GetLaunches(), printable(p.GetPath()), orDash(printable(p.GetLastError())))
 		}
+	}
+}
+
+func pidList(pids []int32) string {
+	list := make([]string, len(pids))
+	for i, pid := range pids {
+		list[i] = fmt.Sprint(pid)
+	}
+	return orDash(strings.Join(list, ","))
+}
+
+// condition is why a service is in its state, and what it says of itself.
+func condition(s interface {
+	GetReason() string
+	GetLastError() string
+	GetSaying() string
+	GetStatus() string
+},
+) string {
+	text := reason(s.GetReason(), s.GetLastError())
+	if s.GetSaying() != "" {
+		text += "; " + printable(s.GetSaying())
+	}
+	if s.GetStatus() != "" {
+		text += "; says: " + shortened(printable(s.GetStatus()))
+	}
+	return text
+}
+
+// storeLines says what is wrong with the states on disk, if anything is.
+func storeLines(w *printer, store *controlv1.StoreStatus) {
+	if store.GetDamaged() != "" {
+		w.printf("states were not restored: the file was damaged, and is kept as %s\n", printable(store.GetDamaged()))
+	}
+	if store.GetProblem() != "" {
+		w.printf("%d branches of states are not saved: %s\n", store.GetUnsaved(), printable(store.GetProblem()))
 	}
 }
 

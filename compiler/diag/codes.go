@@ -14,6 +14,10 @@ const (
 	UnusedIgnore  Code = "S0101"
 	InvalidIgnore Code = "S0102"
 
+	InvalidScenario   Code = "S0301"
+	UnknownInScenario Code = "S0302"
+	InvalidInScenario Code = "S0303"
+
 	UnknownKind   Code = "K1001"
 	SingleTable   Code = "K1002"
 	IgnoredKind   Code = "K1003"
@@ -64,7 +68,7 @@ func (i Info) Ignorable() bool { return i.Severity != Error }
 
 // Codes lists the codes above, sorted. A code is never used again for something
 // else; a new one is a new row.
-var Codes = slices.Concat(keyCodes, nameCodes, syntaxCodes, limitCodes)
+var Codes = slices.Concat(keyCodes, nameCodes, syntaxCodes, scenarioCodes, limitCodes)
 
 // Lookup returns the row of code.
 func Lookup(code Code) (Info, bool) {

@@ -160,6 +160,7 @@ func (l *lowerer) space(s *check.Service) *plan.Space {
 	case u.Word.Value != "user":
 		return nil
 	case s.UserSource == nil:
+		l.used.state("rind@user_session") // where the engine looks
 		return &plan.Space{}
 	}
 	from := s.Unit.UserSource

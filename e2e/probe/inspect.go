@@ -32,6 +32,9 @@ func inspect() (*e2e.Report, error) {
 		name, value, _ := strings.Cut(pair, "=")
 		r.Env[name] = value
 	}
+	if r.Status, r.Limits, err = restrictions(); err != nil {
+		return nil, err
+	}
 	if r.FDs, err = descriptors(); err != nil {
 		return nil, err
 	}

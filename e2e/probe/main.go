@@ -8,6 +8,10 @@
 //	report      an e2e.Report as JSON
 //	flip FD     turns O_NONBLOCK of a descriptor over: "on" or "off"
 //	exit CODE   "bye", and the process exits with CODE
+//	notify …    sends what follows to NOTIFY_SOCKET, with newlines for "|", and
+//	            answers once it has been carried out
+//	store NAME  has a new file of that name stored
+//	child …     notify from a process of its own
 //
 // SIGTERM ends it with status 0, between two requests.
 package main
@@ -32,6 +36,7 @@ func main() {
 	flag.IntVar(&p.requests, "requests", 0, "exit with -code after so many requests; 0: never")
 	flag.IntVar(&p.code, "code", 0, "exit status after -requests and of -quit")
 	flag.BoolVar(&p.quit, "quit", false, "exit right after the report, without serving")
+	flag.StringVar(&p.say, "notify", "", "what to send to NOTIFY_SOCKET at the start, with newlines for \"|\"")
 	flag.Parse()
 	code, err := p.run()
 	if err != nil {
@@ -43,6 +48,7 @@ func main() {
 
 type probe struct {
 	id, reportTo   string
+	say            string
 	requests, code int
 	quit           bool
 
@@ -58,11 +64,17 @@ func (p *probe) run() (int, error) {
 			return 0, err
 		}
 	}
+	if p.say != "" {
+		if err := notify(p.say); err != nil {
+			return 0, err
+		}
+	}
 	if p.quit {
 		return p.code, nil
 	}
-	// A service without sockets runs until it is stopped, too.
-	count, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	// A service without sockets runs until it is stopped, too. What LISTEN_FDS
+	// counts beyond them are descriptors that it has stored.
+	count, err := strconv.Atoi(os.Getenv("RIND_SOCKET_COUNT"))
 	if err != nil {
 		count = 0
 	}
@@ -207,6 +219,12 @@ func (p *probe) answer(request string) string {
 			return "error: " + err.Error()
 		}
 		return string(text)
+	case command == "notify":
+		return said(notify(arg))
+	case command == "store":
+		return said(store(arg))
+	case command == "child":
+		return said(notifyFromChild(arg))
 	case command == "flip" && numErr == nil:
 		return flip(n)
 	case command == "exit" && numErr == nil:

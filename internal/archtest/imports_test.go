@@ -46,8 +46,9 @@ var mayImport = map[string][]string{
 	"compiler/format":      {"compiler/decode", "compiler/diag", "compiler/source", "grammar"},
 	"compiler/schema":      {"compiler/action", "compiler/unit", "grammar", "plan", "plan/cond", "plugins/manifest"},
 	"compiler/policy":      {"compiler/diag", "compiler/source", "grammar"},
+	"compiler/scenario":    {"compiler/diag", "compiler/source", "grammar", "plan", "plan/cond", "runtime/flow"},
 	"compiler":             {"compiler/action", "compiler/check", "compiler/decode", "compiler/diag", "compiler/lower", "compiler/policy", "compiler/resolve", "compiler/source", "compiler/typing", "compiler/unit", "plan", "plugins"},
-	"cmd/rindc":            {"compiler", "compiler/diag", "compiler/diag/render", "compiler/format", "compiler/policy", "compiler/schema", "compiler/source", "plan", "plan/diff", "plan/explain", "plan/graph", "plugins"},
+	"cmd/rindc":            {"compiler", "compiler/diag", "compiler/diag/render", "compiler/format", "compiler/policy", "compiler/scenario", "compiler/schema", "compiler/source", "plan", "plan/diff", "plan/explain", "plan/graph", "plugins"},
 
 	// rindrun.
 	"api/rind/control/v1":                  {},
@@ -55,13 +56,16 @@ var mayImport = map[string][]string{
 	"runtime/flow":                         {"plan", "plan/cond"},
 	"runtime/loop":                         {"plan", "plan/cond", "runtime/flow"},
 	"runtime/listen":                       {"runtime/peer"},
+	"runtime/record":                       {"plan", "plan/cond", "runtime/flow"},
+	"runtime/store":                        {"plan", "plan/cond"},
+	"runtime/notify":                       {},
 	"runtime/peer":                         {},
 	"runtime/proc":                         {"runtime/proc/nofile"},
 	"runtime/proc/nofile":                  {},
 	"runtime/pluginhost":                   {"internal/fdpass", "plugins/transport/transportv1", "plugins/transport/wire"},
 	"runtime/control":                      {"api/rind/control/v1", "api/rind/control/v1/controlv1connect", "plan", "plan/cond", "runtime/flow", "runtime/peer"},
-	"runtime/daemon":                       {"api/rind/control/v1", "plan", "plan/cond", "plugins/transport/transportv1", "runtime/control", "runtime/flow", "runtime/listen", "runtime/loop", "runtime/peer", "runtime/pluginhost", "runtime/proc"},
-	"cmd/rindrun":                          {"api/rind/control/v1", "api/rind/control/v1/controlv1connect", "plan", "runtime/control", "runtime/daemon", "runtime/proc"},
+	"runtime/daemon":                       {"api/rind/control/v1", "plan", "plan/cond", "plugins/transport/transportv1", "runtime/control", "runtime/flow", "runtime/listen", "runtime/loop", "runtime/notify", "runtime/peer", "runtime/pluginhost", "runtime/proc", "runtime/record", "runtime/store"},
+	"cmd/rindrun":                          {"api/rind/control/v1", "api/rind/control/v1/controlv1connect", "plan", "runtime/control", "runtime/daemon", "runtime/proc", "runtime/record"},
 
 	// Plugins.
 	"plugins":                         {"plugins/manifest"},
@@ -86,7 +90,9 @@ var mayImport = map[string][]string{
 // mayNotReach lists what a program must not contain, even indirectly.
 var mayNotReach = map[string][]string{
 	"cmd/rindc": {
-		module + "/runtime/", module + "/plugins/transport", module + "/api/", module + "/internal/fdpass",
+		module + "/runtime/loop", module + "/runtime/listen", module + "/runtime/peer", module + "/runtime/proc", module + "/runtime/pluginhost",
+		module + "/runtime/control", module + "/runtime/daemon", module + "/runtime/store", module + "/runtime/notify", // all but flow, for scenarios
+		module + "/plugins/transport", module + "/api/", module + "/internal/fdpass",
 		"google.golang.org/grpc", "github.com/hashicorp/go-plugin", "connectrpc.com/connect", "net/http",
 	},
 	"cmd/rindrun": {

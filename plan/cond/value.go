@@ -138,6 +138,9 @@ func (v Value) Text() string {
 	return v.text
 }
 
+// Len returns how many bytes the content has.
+func (v Value) Len() int { return len(v.text) }
+
 // Raw returns the content that [ParseValue] makes the same Value of.
 func (v Value) Raw() []byte { return []byte(v.text) }
 

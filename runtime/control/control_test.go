@@ -98,10 +98,15 @@ func TestUnitNames(t *testing.T) {
 		want    unit
 		wantErr string
 	}{
-		{name: "full name", kind: anyKind, in: "web@app", want: unit{service, "web@app"}},
-		{name: "S122 a unique name is enough", kind: anyKind, in: "app", want: unit{service, "web@app"}},
-		{name: "S15 the kind decides between equal names", kind: socket, in: "web@http", want: unit{socket, "web@http"}},
-		{name: "S15 the other kind", kind: service, in: "http", want: unit{service, "web@http"}},
+		{name: "full name", kind: anyKind, in: "web@app", want: unit{kind: service, name: "web@app"}},
+		{name: "S122 a unique name is enough", kind: anyKind, in: "app", want: unit{kind: service, name: "web@app"}},
+		{name: "S15 the kind decides between equal names", kind: socket, in: "web@http", want: unit{kind: socket, name: "web@http"}},
+		{name: "S15 the other kind", kind: service, in: "http", want: unit{kind: service, name: "web@http"}},
+		{name: "an instance", kind: anyKind, in: "web@http[eth0]", want: unit{kind: service, name: "web@http", instance: "eth0"}},
+		{name: "an instance with any name", kind: service, in: "app[a[b]@c]", want: unit{kind: service, name: "web@app", instance: "a[b]@c"}},
+		{name: "no instance", kind: service, in: "app[]", wantErr: "no such service: app[]"},
+		{name: "an instance of nothing", kind: anyKind, in: "nope[x]", wantErr: "no such service: nope"},
+		{name: "a socket has none", kind: socket, in: "http[x]", wantErr: "no such socket: http[x]"},
 		{name: "S124 ambiguous between kinds", kind: anyKind, in: "web@http", wantErr: "web@http is ambiguous: it may be socket web@http or service web@http"},
 		{name: "S125 ambiguous between groups", kind: socket, in: "udp", wantErr: "udp is ambiguous: it may be socket dns@udp or socket old/dns@udp"},
 		{name: "S125 unknown", kind: socket, in: "nope", wantErr: "no such socket: nope"},

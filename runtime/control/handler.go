@@ -24,6 +24,7 @@ type Facts struct {
 	Version         string
 	Plugins         []*controlv1.PluginStatus
 	OpenDescriptors int
+	Store           *controlv1.StoreStatus // nil: states end with the daemon
 }
 
 // handler answers the calls. The caller of each is in its context.
@@ -49,6 +50,7 @@ func (h *handler) Status(ctx context.Context, _ *controlv1.StatusRequest) (*cont
 	resp := &controlv1.StatusResponse{
 		Version: facts.Version, PlanDigest: h.plan.Digest, Pid: int32(h.pid),
 		Plugins: facts.Plugins, OpenDescriptors: int32(facts.OpenDescriptors),
+		Store: facts.Store,
 	}
 	for _, s := range snap.Sockets {
 		resp.Sockets = append(resp.Sockets, &controlv1.SocketStatus{
@@ -58,14 +60,12 @@ func (h *handler) Status(ctx context.Context, _ *controlv1.StatusRequest) (*cont
 		})
 	}
 	for _, s := range snap.Services {
-		st := &controlv1.ServiceStatus{
-			Name: string(s.Def.Name), State: string(s.State),
-			Reason: s.Reason, LastError: s.LastError, Starts: s.Starts,
-		}
-		for _, pid := range s.PIDs {
-			st.Pids = append(st.Pids, int32(pid))
-		}
-		resp.Services = append(resp.Services, st)
+		resp.Services = append(resp.Services, serviceStatus(s))
+	}
+	for _, t := range snap.Timers {
+		resp.Timers = append(resp.Timers, &controlv1.TimerStatus{
+			Name: string(t.Def.Name), State: string(t.State), Reason: t.Reason, Ends: t.Ends,
+		})
 	}
 	mayRead := h.allowed(callerOf(ctx)) == nil
 	for _, s := range snap.States {
@@ -74,6 +74,7 @@ func (h *handler) Status(ctx context.Context, _ *controlv1.StatusRequest) (*cont
 			for _, v := range s.Branches {
 				st.Branches = append(st.Branches, toWire(v))
 			}
+			st.Follows = s.Follows
 		}
 		resp.States = append(resp.States, st)
 	}
@@ -84,10 +85,10 @@ func (h *handler) Status(ctx context.Context, _ *controlv1.StatusRequest) (*cont
 func (h *handler) Start(ctx context.Context, req *controlv1.StartRequest) (*controlv1.StartResponse, error) {
 	results, err := h.each(ctx, req.GetKind(), req.GetNames(), func(u unit, r flow.Request) flow.Event {
 		if u.kind == controlv1.UnitKind_UNIT_KIND_SERVICE {
-			return flow.StartService{Service: u.name, From: r}
+			return flow.StartService{Service: u.name, Instance: u.instance, From: r}
 		}
 		return flow.StartSocket{Socket: u.name, From: r}
-	})
+	}, keep(req.GetPersist(), h.persist))
 	if err != nil {
 		return nil, err
 	}
@@ -98,10 +99,10 @@ func (h *handler) Start(ctx context.Context, req *controlv1.StartRequest) (*cont
 func (h *handler) Stop(ctx context.Context, req *controlv1.StopRequest) (*controlv1.StopResponse, error) {
 	results, err := h.each(ctx, req.GetKind(), req.GetNames(), func(u unit, r flow.Request) flow.Event {
 		if u.kind == controlv1.UnitKind_UNIT_KIND_SERVICE {
-			return flow.StopService{Service: u.name, From: r}
+			return flow.StopService{Service: u.name, Instance: u.instance, From: r}
 		}
 		return flow.StopSocket{Socket: u.name, From: r}
-	})
+	}, keep(req.GetPersist(), h.forget))
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +113,9 @@ func (h *handler) Stop(ctx context.Context, req *controlv1.StopRequest) (*contro
 const maxNames = 1000
 
 // each asks for one operation per name. A name that leads nowhere, or an
-// operation that fails, is a result and does not stop the others.
-func (h *handler) each(ctx context.Context, kind controlv1.UnitKind, names []string, event func(unit, flow.Request) flow.Event) ([]*controlv1.UnitResult, error) {
+// operation that fails, is a result and does not stop the others. then follows
+// what did not fail, and may be nil.
+func (h *handler) each(ctx context.Context, kind controlv1.UnitKind, names []string, event func(unit, flow.Request) flow.Event, then keeper) ([]*controlv1.UnitResult, error) {
 	if err := h.mayChange(ctx); err != nil {
 		return nil, err
 	}
@@ -128,14 +130,21 @@ func (h *handler) each(ctx context.Context, kind controlv1.UnitKind, names []str
 			results = append(results, refused(kind, name, err))
 			continue
 		}
-		result := &controlv1.UnitResult{Name: string(u.name), Kind: u.kind}
+		result := &controlv1.UnitResult{Name: u.title(), Kind: u.kind}
 		results = append(results, result)
+		if then != nil && u.instance != "" {
+			result.Outcome, result.Message = controlv1.Outcome_OUTCOME_FAILED, "failed: only a whole service can start with the daemon"
+			continue
+		}
 		reply, err := h.engine.Ask(ctx, who.String(), func(r flow.Request) flow.Event { return event(u, r) })
 		if err != nil { // what was done before is still worth knowing
 			result.Outcome, result.Message = controlv1.Outcome_OUTCOME_FAILED, "failed: "+err.Error()
 			continue
 		}
 		result.Outcome, result.Message = outcome(reply.Outcome), reply.Message
+		if then != nil && (reply.Outcome == flow.Done || reply.Outcome == flow.Unchanged) {
+			then(ctx, u, result)
+		}
 	}
 	return results, nil
 }
@@ -251,9 +260,9 @@ func (h *handler) ask(ctx context.Context, event func(flow.Request) flow.Event) 
 }
 
 func (h *handler) stateKind(name plan.Name) cond.Kind {
-	for i := range h.plan.States {
-		if h.plan.States[i].Name == name {
-			return h.plan.States[i].Payload
+	for _, st := range flow.States(h.plan) {
+		if st.Name == name {
+			return st.Payload
 		}
 	}
 	return 0

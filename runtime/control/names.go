@@ -6,12 +6,22 @@ import (
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/runtime/flow"
 )
 
 // unit is one definition that a name led to.
 type unit struct {
-	kind controlv1.UnitKind
-	name plan.Name
+	kind     controlv1.UnitKind
+	name     plan.Name
+	instance string // of a service; "" is all of it
+}
+
+// title is the full name of what was meant.
+func (u unit) title() string {
+	if u.instance == "" {
+		return string(u.name)
+	}
+	return string(u.name) + "[" + u.instance + "]"
 }
 
 // nameError says why a name does not lead to exactly one definition.
@@ -48,24 +58,39 @@ func newDirectory(p *plan.Plan) *directory {
 	for i := range p.States {
 		d.states.add(p.States[i].Name)
 	}
+	if active := flow.ActiveState; d.states[string(active)] == nil { // there all the same
+		d.states[string(active)] = []plan.Name{active}
+	}
 	for i := range p.Signals {
 		d.signals.add(p.Signals[i].Name)
 	}
 	return d
 }
 
-// unit finds a socket or a service. Without a kind the name must belong to one
-// of them only.
+// unit finds a socket or a service, or with "NAME[INSTANCE]" an instance of one.
+// Without a kind the name must belong to one of them only.
 func (d *directory) unit(kind controlv1.UnitKind, name string) (unit, error) {
+	of, instance, ok := strings.Cut(name, "[")
+	if instance, ok = strings.CutSuffix(instance, "]"); !ok || instance == "" || kind == controlv1.UnitKind_UNIT_KIND_SOCKET {
+		return d.whole(kind, name)
+	}
+	u, err := d.whole(controlv1.UnitKind_UNIT_KIND_SERVICE, of)
+	if err == nil {
+		u.instance = instance
+	}
+	return u, err
+}
+
+func (d *directory) whole(kind controlv1.UnitKind, name string) (unit, error) {
 	var found []unit
 	if kind != controlv1.UnitKind_UNIT_KIND_SERVICE {
 		for _, n := range d.sockets[name] {
-			found = append(found, unit{controlv1.UnitKind_UNIT_KIND_SOCKET, n})
+			found = append(found, unit{kind: controlv1.UnitKind_UNIT_KIND_SOCKET, name: n})
 		}
 	}
 	if kind != controlv1.UnitKind_UNIT_KIND_SOCKET {
 		for _, n := range d.services[name] {
-			found = append(found, unit{controlv1.UnitKind_UNIT_KIND_SERVICE, n})
+			found = append(found, unit{kind: controlv1.UnitKind_UNIT_KIND_SERVICE, name: n})
 		}
 	}
 	switch len(found) {

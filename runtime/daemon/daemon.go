@@ -1,6 +1,6 @@
-// Package daemon assembles rindrun from a plan and Options: the loop, the
-// plugins, the listeners, the processes and the control socket. It decides
-// nothing; the engine does.
+// Package daemon assembles rindrun from a plan and Options: the loop, the states
+// on disk, the plugins, the listeners, the processes and the control socket. It
+// decides nothing; the engine does.
 package daemon
 
 import (
@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/plan/cond"
 	"github.com/rind-sockets/rind/runtime/control"
 	"github.com/rind-sockets/rind/runtime/flow"
 	"github.com/rind-sockets/rind/runtime/listen"
@@ -33,11 +35,16 @@ type Options struct {
 	RuntimeDir string   // control socket, sockets of plugins; made if missing
 	SocketDir  string   // base of relative uds paths; made when it is needed
 	PluginDirs []string // searched in order
+	StateDir   string   // durable states; made if missing; empty: states end with the daemon
 	Control    string   // path of the control socket; empty: control.sock in RuntimeDir
 
 	// Environ is what services inherit, before their own env, without what is
 	// between the daemon and whoever started it (LISTEN_FDS, NOTIFY_SOCKET, …).
 	Environ []string
+
+	// Record, if set, gets a record of everything that happens, see package record.
+	// It stays open.
+	Record io.Writer
 
 	Version string
 
@@ -82,8 +89,12 @@ type daemon struct {
 	host  *pluginhost.Host
 	loop  *loop.Loop
 
-	sockets  *sockets
-	commands *commands
+	states    *states               // nil without a StateDir
+	variables map[string]cond.Value // that the environment overrides
+
+	sockets   *sockets
+	commands  *commands
+	processes *processes
 
 	// tasks are the workers. They end when what they wait for ends, which the
 	// shutdown of the engine brings about, or with their context.
@@ -105,8 +116,12 @@ func Run(ctx context.Context, opts Options) error {
 	d.host = pluginhost.New(pluginhost.Options{
 		Dirs: opts.PluginDirs, RuntimeDir: opts.RuntimeDir, Version: opts.Version, Log: d.log,
 	})
-	if err := d.findPlugins(); err != nil {
+	err := d.findPlugins()
+	if err != nil {
 		return err // nothing has been touched
+	}
+	if d.variables, err = variables(opts.Plan, opts.Environ); err != nil {
+		return err
 	}
 	lock, err := lockDir(opts.RuntimeDir)
 	if err != nil {
@@ -138,30 +153,37 @@ func (d *daemon) run(ctx context.Context) error {
 		return fmt.Errorf("watch listeners: %w", err)
 	}
 	d.assemble(work, set)
+	if err := d.openStates(work); err != nil {
+		return errors.Join(err, set.Close())
+	}
 	server, err := control.Listen(work, d.opts.Control, control.Options{
 		Plan: d.opts.Plan, Engine: d.loop, Facts: d.facts, Log: d.log,
 		Shutdown: func(cause string) { d.loop.Post(flow.Shutdown{Cause: cause}) },
 	})
 	if err != nil {
-		return errors.Join(err, set.Close())
+		return errors.Join(err, d.closeStates(work), set.Close())
 	}
 	watching := make(chan error, 1)
 	go func() { watching <- d.watch(work, set) }()
 	listening := make(chan struct{})
 	go d.listen(work, listening)
 
+	d.processes.open()
+	recorder := d.startRecord()
 	d.loop.Post(flow.Boot{})
 	d.loop.Run(ctx)
+	d.endRecord(recorder)
 
 	d.finishCommands(work)
 	closing, cancel := context.WithTimeout(work, closeTimeout)
 	defer cancel()
-	errs := []error{server.Close(closing), d.host.Close(closing)}
+	errs := []error{server.Close(closing), d.closeStates(closing), d.host.Close(closing)}
 	stopWork()
 	d.relay.end() // what services have printed is still on its way
 	errs = append(errs, <-watching, set.Close())
 	<-listening
 	d.tasks.Wait()
+	errs = append(errs, d.processes.close())
 	return errors.Join(errs...)
 }
 
@@ -169,11 +191,11 @@ func (d *daemon) run(ctx context.Context) error {
 func (d *daemon) assemble(work context.Context, set *listen.Set) {
 	r := &runner{ctx: work, tasks: &d.tasks, log: d.log, printed: slog.New(d.relay.patient())}
 	environ := inherited(d.opts.Environ)
-	d.loop = loop.New(flow.New(d.opts.Plan, flow.Config{}), d.log)
+	d.loop = loop.New(flow.New(d.opts.Plan, d.config()), d.log)
 	d.commands = newCommands(r, environ)
 	d.sockets = newSockets(work, d, set)
-	processes := newProcesses(r, d, environ)
-	d.loop.Connect(d.sockets, processes, loop.Hooks{Ready: d.ready, Ending: d.ending})
+	d.processes = newProcesses(r, d, environ)
+	d.loop.Connect(d.sockets, d.processes, loop.Hooks{Ready: d.ready, Ending: d.ending})
 }
 
 func (d *daemon) ready() {
@@ -238,7 +260,7 @@ func (d *daemon) finishCommands(ctx context.Context) {
 
 // facts is what the status shows beyond the engine's own.
 func (d *daemon) facts() control.Facts {
-	f := control.Facts{Version: d.opts.Version}
+	f := control.Facts{Version: d.opts.Version, Store: d.storeFacts()}
 	for _, p := range d.host.Status() {
 		f.Plugins = append(f.Plugins, &controlv1.PluginStatus{
 			Name: p.Name, Path: p.Path, Pid: int32(p.PID), Launches: p.Launches, LastError: p.LastError,

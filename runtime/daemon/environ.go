@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -49,7 +50,23 @@ func keyOf(kv string) string {
 // identity is who runs a service, and what its environment says of that.
 type identity struct {
 	cred *proc.Credential
+	home string // "" is unknown
 	env  []string
+}
+
+// identify looks up who runs a service: the user that it belongs to, or the one of
+// its plan. A service that belongs to a user finds the run-time directory of that
+// user's session, too.
+func (p *processes) identify(def *plan.Service, userName string) (identity, error) {
+	who, err := lookupIdentity(cmp.Or(userName, def.User), def.Group)
+	if err != nil || def.Space == nil || who.cred == nil {
+		return who, err
+	}
+	dir := fmt.Sprintf("/run/user/%d", who.cred.UID)
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		who.env = append(who.env, "XDG_RUNTIME_DIR="+dir)
+	}
+	return who, nil
 }
 
 // lookupIdentity looks a user and a group up. It is done at every start: an
@@ -66,22 +83,45 @@ func lookupIdentity(name, group string) (identity, error) {
 	if err != nil {
 		return identity{}, fmt.Errorf("user %s: %w", name, err)
 	}
-	return identity{cred, []string{"HOME=" + entry.HomeDir, "USER=" + entry.Username, "LOGNAME=" + entry.Username}}, nil
+	env := []string{"HOME=" + entry.HomeDir, "USER=" + entry.Username, "LOGNAME=" + entry.Username}
+	if shell := loginShell(entry.Username); shell != "" {
+		env = append(env, "SHELL="+shell)
+	}
+	return identity{cred, entry.HomeDir, env}, nil
+}
+
+// loginShell returns the shell of a user in passwd(5), which os/user leaves out,
+// or "": users that are elsewhere have no SHELL.
+func loginShell(name string) string {
+	const maxPasswd = 16 << 20
+	text, err := readBounded("/etc/passwd", maxPasswd)
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), ":")
+		if len(f) == 7 && f[0] == name {
+			return f[6]
+		}
+	}
+	return ""
 }
 
 // environment is the daemon's own, then what belongs to the user, then what the
-// unit says.
-func environment(base []string, who identity, run *plan.Command) []string {
+// file of the unit, the unit and the instance say.
+func environment(base []string, who identity, file []string, unit map[string]string, instance []string) []string {
 	env := slices.Clone(base)
 	if who.cred != nil && int(who.cred.UID) != os.Geteuid() {
 		env = slices.DeleteFunc(env, func(kv string) bool { return slices.Contains(personal, keyOf(kv)) })
 	}
-	env = append(env, who.env...)
-	for _, key := range slices.Sorted(maps.Keys(run.Env)) {
-		env = append(env, key+"="+run.Env[key])
+	env = append(append(env, who.env...), file...)
+	for _, key := range sortedKeys(unit) {
+		env = append(env, key+"="+unit[key])
 	}
-	return lastWins(env)
+	return lastWins(append(env, instance...))
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // lastWins drops all but the last entry of each variable: of two, getenv(3) would
 // find the first.

@@ -38,10 +38,12 @@ func TestEnvironment(t *testing.T) {
 	base := []string{"PATH=/bin", "HOME=/root", "USER=root", "SHELL=/bin/sh", "XDG_RUNTIME_DIR=/run/user/0", "A=1"}
 	other := uint32(os.Geteuid()) + 1
 	tests := []struct {
-		name string
-		who  identity
-		unit map[string]string
-		want []string
+		name     string
+		who      identity
+		file     []string
+		unit     map[string]string
+		instance []string
+		want     []string
 	}{
 		{
 			name: "the daemon's own",
@@ -53,8 +55,13 @@ func TestEnvironment(t *testing.T) {
 			want: []string{"PATH=/bin", "USER=root", "SHELL=/bin/sh", "XDG_RUNTIME_DIR=/run/user/0", "A=", "B=2", "HOME=/unit", "Z==x="},
 		},
 		{
+			name: "the instance over the unit over the file over the daemon",
+			file: []string{"A=file", "B=file", "C=file"}, unit: map[string]string{"B": "unit", "C": "unit"}, instance: []string{"C=instance"},
+			want: []string{"PATH=/bin", "HOME=/root", "USER=root", "SHELL=/bin/sh", "XDG_RUNTIME_DIR=/run/user/0", "A=file", "B=unit", "C=instance"},
+		},
+		{
 			name: "another user",
-			who:  identity{&proc.Credential{UID: other}, []string{"HOME=/home/o", "USER=o", "LOGNAME=o"}},
+			who:  identity{&proc.Credential{UID: other}, "/home/o", []string{"HOME=/home/o", "USER=o", "LOGNAME=o"}},
 			want: []string{"PATH=/bin", "A=1", "HOME=/home/o", "USER=o", "LOGNAME=o"},
 		},
 		{
@@ -64,13 +71,13 @@ func TestEnvironment(t *testing.T) {
 		},
 		{
 			name: "the daemon's user by name",
-			who:  identity{&proc.Credential{UID: uint32(os.Geteuid())}, []string{"HOME=/r"}},
+			who:  identity{&proc.Credential{UID: uint32(os.Geteuid())}, "/r", []string{"HOME=/r"}},
 			want: []string{"PATH=/bin", "USER=root", "SHELL=/bin/sh", "XDG_RUNTIME_DIR=/run/user/0", "A=1", "HOME=/r"},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := environment(base, tt.who, &plan.Command{Env: tt.unit})
+			got := environment(base, tt.who, tt.file, tt.unit, tt.instance)
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("environment (-want +got):\n%s", diff)
 			}
@@ -83,7 +90,7 @@ func TestLookupIdentity(t *testing.T) {
 		t.Errorf("nobody in particular: %+v, %v", who, err)
 	}
 	who, err := lookupIdentity("root", "")
-	if err != nil || who.cred == nil || who.cred.UID != 0 || len(who.env) != 3 {
+	if err != nil || who.cred == nil || who.cred.UID != 0 || len(who.env) != 4 || who.home == "" {
 		t.Errorf("root: %+v, %v", who, err)
 	}
 	if who, err = lookupIdentity(strconv.Itoa(math.MaxInt32), "0"); err != nil || who.cred.UID != math.MaxInt32 || who.env != nil {

@@ -29,6 +29,9 @@ var plays = map[string]func() error{
 	"escape":   playEscape,
 	"sleep":    playSleep,
 	"closed":   playClosed,
+	"keep":     playKeep,
+	"fork":     playFork,
+	"intruder": playIntruder,
 }
 
 // inheritance is what a service sees of its start.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/runtime/flow"
+	"github.com/rind-sockets/rind/runtime/notify"
 	"github.com/rind-sockets/rind/runtime/proc"
 )
 
@@ -28,22 +31,35 @@ type runner struct {
 // start starts a program whose output is logged as that of who, until its last
 // writer is gone or the daemon ends.
 func (r *runner) start(spec *proc.Spec, who slog.Attr) (*proc.Process, error) {
-	out, err := proc.OpenOutput()
+	return r.startTo(spec, who, plan.Output{}, plan.Output{})
+}
+
+// startTo is start for a program whose output goes somewhere else.
+func (r *runner) startTo(spec *proc.Spec, who slog.Attr, stdout, stderr plan.Output) (*proc.Process, error) {
+	to, err := openOutputs(stdout, stderr)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", spec.Name, err)
 	}
-	spec.Stdin, spec.Stdout, spec.Stderr = proc.Null, out.FD(), out.FD()
+	spec.Stdin, spec.Stdout, spec.Stderr = proc.Null, to.out, to.err
 	process, err := proc.Start(spec)
 	if err != nil {
-		return nil, also(err, out.Close())
+		return nil, also(err, to.discard())
 	}
-	pid := slog.Int("pid", process.PID())
+	to.started()
+	if to.log != nil {
+		r.print(to.log, who, process.PID())
+	}
+	return process, nil
+}
+
+// print logs what a program prints.
+func (r *runner) print(out *proc.Output, who slog.Attr, pid int) {
+	attr := slog.Int("pid", pid)
 	r.tasks.Go(func() {
 		r.complain(who, out.Run(r.ctx, func(line []byte) {
-			r.printed.LogAttrs(r.ctx, slog.LevelInfo, "output", who, pid, slog.String("line", string(line)))
+			r.printed.LogAttrs(r.ctx, slog.LevelInfo, "output", who, attr, slog.String("line", string(line)))
 		}))
 	})
-	return process, nil
 }
 
 // bury takes along what is left of the group of a process that has ended, while
@@ -81,16 +97,27 @@ func also(err, more error) error {
 type processes struct {
 	*runner
 
-	daemon  *daemon
-	defs    map[plan.Name]*plan.Service
-	environ []string
-	running map[flow.ProcessID]*proc.Process
+	daemon      *daemon
+	defs        map[plan.Name]*plan.Service
+	environ     []string
+	running     map[flow.ProcessID]*life
+	evaluations *evaluations
+
+	notifyDir string         // of the sockets that services speak to
+	kept      *notify.Store  // of their descriptors; nil if there is none
+	groups    *proc.Cgroups  // nil: they are held together by process groups
+	lives     sync.WaitGroup // services, from their start to their burial
 }
+
+// maxKept is how many descriptors of one service are kept for its next start.
+const maxKept = 128
 
 func newProcesses(r *runner, d *daemon, environ []string) *processes {
 	p := &processes{
 		runner: r, daemon: d, environ: environ,
-		defs: map[plan.Name]*plan.Service{}, running: map[flow.ProcessID]*proc.Process{},
+		defs: map[plan.Name]*plan.Service{}, running: map[flow.ProcessID]*life{},
+		evaluations: newEvaluations(r, environ, d.loop.Post),
+		notifyDir:   filepath.Join(d.opts.RuntimeDir, "notify"),
 	}
 	for i := range d.opts.Plan.Services {
 		def := &d.opts.Plan.Services[i]
@@ -99,73 +126,152 @@ func newProcesses(r *runner, d *daemon, environ []string) *processes {
 	return p
 }
 
+// open makes what services share. What cannot be had is logged: they run without.
+func (p *processes) open() {
+	if len(p.defs) == 0 {
+		return
+	}
+	var err error
+	if p.groups, err = proc.OpenCgroups(); err != nil {
+		p.groups = nil
+		p.log.LogAttrs(p.ctx, slog.LevelInfo, "services are held together by process groups only", slog.String("reason", err.Error()))
+	} else {
+		p.log.LogAttrs(p.ctx, slog.LevelInfo, "services are held together by control groups", slog.String("dir", p.groups.String()))
+	}
+	if !slices.ContainsFunc(p.daemon.opts.Plan.Services, func(s plan.Service) bool { return speaks(&s) }) {
+		return
+	}
+	// What is in it is of a daemon that was killed: this one has the lock. Others
+	// may reach a socket whose name they have been told, and not look for more.
+	if err = errors.Join(os.RemoveAll(p.notifyDir), os.Mkdir(p.notifyDir, 0o711), os.Chmod(p.notifyDir, 0o711)); err != nil {
+		p.log.LogAttrs(p.ctx, slog.LevelError, "services cannot say anything", slog.Any("error", err))
+	}
+	if p.kept, err = notify.NewStore(maxKept); err != nil {
+		p.kept = nil
+		p.log.LogAttrs(p.ctx, slog.LevelError, "descriptors of services are not kept", slog.Any("error", err))
+		return
+	}
+	p.lives.Go(func() {
+		err := p.kept.Run(p.ctx, func(owner, name string) {
+			p.log.LogAttrs(p.ctx, slog.LevelInfo, "stored descriptor closed: its other end is gone",
+				slog.String("service", owner), slog.String("name", name))
+		})
+		if err != nil {
+			p.log.LogAttrs(p.ctx, slog.LevelError, "stored descriptors are not watched", slog.Any("error", err))
+		}
+	})
+}
+
+// close takes away what open has made, once every process is gone. Its context
+// has ended.
+func (p *processes) close() error {
+	p.lives.Wait()
+	var errs []error
+	if p.kept != nil {
+		errs = append(errs, p.kept.Close())
+	}
+	if p.groups != nil {
+		errs = append(errs, p.groups.Close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(p.notifyDir))...)
+}
+
+// speaks says whether a service gets a socket for sd_notify(3).
+func speaks(def *plan.Service) bool { return def.Notify || def.Watchdog != nil }
+
+// owner is under which name the descriptors of an instance are kept.
+func owner(id flow.ProcessID) string {
+	if id.Instance == "" {
+		return string(id.Service)
+	}
+	return string(id.Service) + "[" + id.Instance + "]"
+}
+
 // Spawn implements [loop.Processes]. The worker gets descriptors of its own, so
 // that a socket may be stopped while its owner is being started.
 func (p *processes) Spawn(f flow.Spawn) {
+	in, err := p.handOver(f)
+	if err != nil {
+		p.lives.Go(in.release) // closing may take time
+		p.daemon.loop.Post(flow.ProcessFailed{Process: f.Process, Reason: err.Error()})
+		return
+	}
+	p.lives.Go(func() { p.serve(f, in) })
+}
+
+// handOver copies the listeners of an owner, and what it has left for its next
+// start.
+func (p *processes) handOver(f flow.Spawn) (handover, error) {
 	var in handover
 	for _, name := range f.Sockets {
 		file, release, err := p.daemon.sockets.duplicate(name)
 		if err != nil {
-			in.release()
-			p.daemon.loop.Post(flow.ProcessFailed{Process: f.Process, Reason: err.Error()})
-			return
+			return in, err
 		}
-		in.files = append(in.files, file)
-		in.releases = append(in.releases, release)
+		in.add(file, release)
 	}
-	p.tasks.Go(func() { p.serve(f.Process, in) })
+	if p.kept == nil || !speaks(p.defs[f.Process.Service]) {
+		return in, nil
+	}
+	copies, err := p.kept.Copies(owner(f.Process))
+	if err != nil {
+		return in, fmt.Errorf("service %s: %w", f.Process.Service, err)
+	}
+	for _, c := range copies {
+		in.add(proc.File{FD: c.FD, Name: c.Name, Stored: true}, func() { _ = unix.Close(c.FD) })
+	}
+	return in, nil
 }
 
-// handover are the copies of listeners for one start of their owner.
+// handover are the copies of descriptors for one start of a service.
 type handover struct {
 	files    []proc.File
 	releases []func()
 }
 
-func (in handover) release() {
+func (in *handover) add(file proc.File, release func()) {
+	in.files = append(in.files, file)
+	in.releases = append(in.releases, release)
+}
+
+func (in *handover) release() {
 	for _, release := range in.releases {
 		release()
 	}
 }
 
 // serve is the life of one process of a service, from its start to its end.
-func (p *processes) serve(id flow.ProcessID, in handover) {
-	who := serviceAttr(id)
-	process, err := p.startService(id, in.files, who)
+func (p *processes) serve(f flow.Spawn, in handover) {
+	l := &life{processes: p, id: f.Process, who: serviceAttr(f.Process)}
+	err := l.start(f, in.files)
 	in.release()
 	if err != nil {
-		p.daemon.loop.Post(flow.ProcessFailed{Process: id, Reason: err.Error()})
+		p.complain(l.who, l.close())
+		p.daemon.loop.Post(flow.ProcessFailed{Process: l.id, Reason: err.Error()})
 		return
 	}
 	p.daemon.loop.Deliver(func() flow.Event {
-		p.running[id] = process
-		return flow.ProcessStarted{Process: id, PID: process.PID()}
+		p.running[l.id] = l
+		return flow.ProcessStarted{Process: l.id, PID: l.first.PID()}
 	}, nil)
-	exit, err := process.Wait(p.ctx)
-	p.complain(who, err)
-	bury := func() { p.bury(process, who) }
-	p.daemon.loop.Deliver(func() flow.Event {
-		delete(p.running, id)
-		bury()
-		return flow.ProcessExited{Process: id, Status: exitStatus(exit, err)}
-	}, bury)
-}
-
-func (p *processes) startService(id flow.ProcessID, files []proc.File, attr slog.Attr) (*proc.Process, error) {
-	def := p.defs[id.Service]
-	run := &def.Run[id.Run]
-	name := "service " + string(def.Name)
-	who, err := lookupIdentity(def.User, def.Group)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	exit, err := l.wait()
+	p.complain(l.who, err)
+	l.clear()
+	buried := make(chan struct{})
+	bury := func() {
+		p.bury(l.first, l.who)
+		close(buried)
 	}
-	return p.start(&proc.Spec{
-		Name: name, Exec: run.Exec, Args: run.Args, Env: environment(p.environ, who, run),
-		Dir: def.WorkingDir, Cred: who.cred, Files: files,
-	}, attr)
+	p.daemon.loop.Deliver(func() flow.Event {
+		delete(p.running, l.id)
+		bury()
+		return flow.ProcessExited{Process: l.id, Status: exitStatus(exit, err)}
+	}, bury)
+	<-buried
+	p.complain(l.who, l.close())
 }
 
-func serviceAttr(id flow.ProcessID) slog.Attr { return slog.String("service", string(id.Service)) }
+func serviceAttr(id flow.ProcessID) slog.Attr { return slog.String("service", owner(id)) }
 
 // exitStatus is how a process ended, as the engine is told. What is not known is
 // no success.
@@ -185,17 +291,20 @@ func exitStatus(exit proc.Exit, err error) flow.ExitStatus {
 
 // Kill implements [loop.Processes].
 func (p *processes) Kill(k flow.Kill) {
-	process := p.running[k.Process]
-	if process == nil {
+	life := p.running[k.Process]
+	if life == nil {
 		return // it has ended, and its ProcessExited is on its way
 	}
-	p.signal(process, unix.SignalNum(k.Signal), serviceAttr(k.Process))
+	sig := unix.SignalNum(k.Signal)
+	if sig == 0 {
+		p.complain(serviceAttr(k.Process), fmt.Errorf("signal %q: there is none of that name", k.Signal))
+		return
+	}
+	life.signal(sig)
 }
 
 // Evaluate implements [loop.Processes].
-func (p *processes) Evaluate(f flow.Evaluate) {
-	p.daemon.loop.Post(flow.Evaluated{Eval: f.Eval, Reason: "not implemented"})
-}
+func (p *processes) Evaluate(f flow.Evaluate) { p.evaluations.submit(f) }
 
 // Command implements [loop.Processes].
 func (p *processes) Command(c flow.RunCommand) { p.daemon.commands.submit(c) }

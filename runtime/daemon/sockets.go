@@ -126,6 +126,9 @@ func (s *sockets) adopt(li *listener) error {
 			s.claims.Release(li.facts.Cookie)
 			return err
 		}
+		if wantsData(li.def, li.facts.Stream) {
+			server.WantData()
+		}
 		li.server = server
 		li.life, li.cancel = context.WithCancel(s.ctx)
 	}
@@ -303,5 +306,18 @@ func (s *sockets) complain(name plan.Name, err error) {
 }
 
 func access(a listen.Access) flow.Access {
-	return flow.Access{Local: a.Local, Remote: a.Remote, UID: a.UID, GID: a.GID, PID: a.PID}
+	return flow.Access{Local: a.Local, Remote: a.Remote, UID: a.UID, GID: a.GID, PID: a.PID, Data: a.Data}
+}
+
+// wantsData reports whether the triggers of a socket without owner do something
+// with what clients send. Of a connection, only who refers to it makes the others
+// wait until it has been sent.
+func wantsData(def *plan.Socket, stream bool) bool {
+	return slices.ContainsFunc(def.Trigger, func(a plan.Action) bool {
+		found := !stream && runsProgram(a)
+		if a.Template != nil {
+			a.Template.References(func(n *plan.Node) { found = found || n.Access == plan.AccessData })
+		}
+		return found
+	})
 }

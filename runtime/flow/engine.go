@@ -2,6 +2,14 @@
 // decides which sockets are open, who holds them, which services run and what a
 // trigger does. It has no lock, clock, goroutine, file or socket; the loop
 // calls Step, one event at a time, and carries out the effects in order.
+//
+// To follow one event: Step hands it to handle, which is the map of the package.
+// What changes a state (state.go) or is a signal (signal.go) is recorded as a
+// change and goes through propagate (deliver.go): states that follow are brought
+// up to date (derive.go, autopayload.go), units whose conditions are met
+// (index.go, condition.go) are marked, and then sockets (socket.go, limit.go) and
+// services (service.go) start and stop. The triggers that this causes wait in a
+// queue until then (action.go, payload.go).
 package flow
 
 import (
@@ -26,19 +34,33 @@ const (
 // Engine holds the current states and the state of every unit. It is not safe
 // for concurrent use.
 type Engine struct {
-	plan     *plan.Plan
-	config   Config
-	states   map[plan.Name]*state
-	signals  map[plan.Name]*plan.Signal
-	sockets  map[plan.Name]*socket
-	services map[plan.Name]*service
-	order    struct {
+	plan      *plan.Plan
+	config    Config
+	states    map[plan.Name]*state
+	signals   map[plan.Name]*signal
+	sockets   map[plan.Name]*socket
+	services  map[plan.Name]*service
+	timers    map[plan.Name]*timer
+	variables map[string]*plan.Variable
+	order     struct {
 		states   []*state
+		derived  []*state // that follow from others, sources first
 		sockets  []*socket
 		services []*service
+		timers   []*timer
 	}
-	endpoints map[string][]*socket    // who wants one endpoint
-	interest  map[cond.Atom]*interest // Atom without a guard: who mentions it
+	endpoints   map[string][]*socket     // who wants one endpoint
+	timersAfter map[plan.Name][]*timer   // by service
+	branching   map[plan.Name][]*service // by the state they branch over
+	inquiry     uint64                   // see service.isComing
+
+	// Of the index, see index.go.
+	units []*reactor               // sockets, then services
+	named map[plan.Name][]*reactor // the same by name
+	ranks int
+
+	evals    map[uint64]*state // who waits for the answer to an Evaluate
+	lastEval uint64
 
 	incarnation uint64
 	armed       map[TimerID]bool // timers that have not fired
@@ -53,9 +75,20 @@ type Engine struct {
 	servicesUp, socketsUp int
 
 	// Of the current step.
-	out     []Effect
-	queue   []derived
-	changed change
+	event Event
+	out   []Effect
+	queue []derived
+	spent int  // how much the event has caused
+	cut   bool // that was too much
+
+	// Of the changes that are being delivered, see deliver.go.
+	changes []change
+	changed change // the one whose turn it is
+	dirty   []*state
+	lap     uint64 // of settleStates
+	marked  []*reactor
+	noted   []*reactor
+	emitted []emission
 }
 
 // derived is an action of a trigger that waits for its turn.
@@ -71,6 +104,7 @@ type why struct {
 	text  string
 	depth int     // how many hooks led here
 	from  Request // who waits for the answer
+	group *group  // nil: one unit gives it; else several together
 }
 
 // Config is what an engine has to know beside the plan.
@@ -80,32 +114,50 @@ type Config struct {
 
 	// Announce asks for the effect [Announce].
 	Announce bool
+
+	// Observe, if set, is told what the engine looks at.
+	Observe Observer
 }
 
 // New returns an engine in the initial state of a valid plan. Nothing happens
 // before the event Boot.
 func New(p *plan.Plan, config Config) *Engine {
 	e := &Engine{
-		plan:      p,
-		config:    config,
-		states:    map[plan.Name]*state{},
-		signals:   map[plan.Name]*plan.Signal{},
-		sockets:   map[plan.Name]*socket{},
-		services:  map[plan.Name]*service{},
-		endpoints: map[string][]*socket{},
-		interest:  map[cond.Atom]*interest{},
-		armed:     map[TimerID]bool{},
+		plan:        p,
+		config:      config,
+		states:      map[plan.Name]*state{},
+		signals:     map[plan.Name]*signal{},
+		sockets:     map[plan.Name]*socket{},
+		services:    map[plan.Name]*service{},
+		timers:      map[plan.Name]*timer{},
+		variables:   map[string]*plan.Variable{},
+		endpoints:   map[string][]*socket{},
+		timersAfter: map[plan.Name][]*timer{},
+		branching:   map[plan.Name][]*service{},
+		named:       map[plan.Name][]*reactor{},
+		evals:       map[uint64]*state{},
+		armed:       map[TimerID]bool{},
 	}
-	for i := range p.States {
-		st := &state{def: &p.States[i]}
-		e.states[st.def.Name] = st
-		e.order.states = append(e.order.states, st)
+	for i := range p.Variables {
+		e.variables[p.Variables[i].Name] = &p.Variables[i]
+	}
+	for _, def := range States(p) {
+		e.states[def.Name] = &state{def: def}
+		e.order.states = append(e.order.states, e.states[def.Name])
 	}
 	for i := range p.Signals {
-		e.signals[p.Signals[i].Name] = &p.Signals[i]
+		e.signals[p.Signals[i].Name] = &signal{def: &p.Signals[i]}
+	}
+	for i := range p.Timers {
+		t := &timer{def: &p.Timers[i], state: TimerInactive}
+		e.timers[t.def.Name] = t
+		e.order.timers = append(e.order.timers, t)
+		for _, svc := range t.def.After {
+			e.timersAfter[svc] = append(e.timersAfter[svc], t)
+		}
 	}
 	for i := range p.Services {
-		svc := &service{def: &p.Services[i], state: ServiceInactive, procs: make([]process, len(p.Services[i].Run))}
+		svc := newService(&p.Services[i])
 		e.services[svc.def.Name] = svc
 		e.order.services = append(e.order.services, svc)
 	}
@@ -121,16 +173,18 @@ func New(p *plan.Plan, config Config) *Engine {
 	for _, svc := range e.order.services {
 		slices.SortStableFunc(svc.sockets, func(a, b *socket) int { return a.def.Order - b.def.Order })
 	}
-	e.indexConditions()
+	e.indexServices()
+	e.indexReactors()
+	e.indexFollowers()
 	return e
 }
 
 // Step applies ev and everything it causes, and returns what must be done. The
 // slice is valid until the next Step.
 func (e *Engine) Step(ev Event) []Effect {
-	e.out = e.out[:0]
+	e.out, e.event, e.spent, e.cut = emptied(e.out), ev, 0, false
 	e.handle(ev)
-	e.drain(ev)
+	e.drain()
 	if e.stopping && !e.exited {
 		e.continueShutdown()
 	}
@@ -138,17 +192,36 @@ func (e *Engine) Step(ev Event) []Effect {
 }
 
 // drain performs the derived actions, in the order in which they were caused.
-func (e *Engine) drain(ev Event) {
+func (e *Engine) drain() {
 	for n := 0; n < len(e.queue); n++ {
-		if n == maxDerived {
-			e.report("flow cut: one event caused too many others", nameOf(ev),
-				fmt.Sprintf("%d actions were performed and %d more wait; look for triggers that cause each other", n, len(e.queue)-n))
+		if e.spent == maxDerived && !e.cut {
+			e.blow(fmt.Sprintf("%d actions were performed and %d more wait; look for triggers that cause each other", n, len(e.queue)-n))
+		}
+		if e.cut {
 			break
 		}
+		e.spent++
 		e.perform(e.queue[n])
 	}
-	clear(e.queue) // what they point to may go
-	e.queue = e.queue[:0]
+	e.queue = emptied(e.queue)
+}
+
+// spend reports whether the event of this step may cause one more thing.
+func (e *Engine) spend(what string) bool {
+	if e.spent == maxDerived && !e.cut {
+		e.blow(fmt.Sprintf("%d things followed from it, the next one would be %s; look for what follows from each other", e.spent, what))
+	}
+	if e.cut {
+		return false
+	}
+	e.spent++
+	return true
+}
+
+// blow is the end of an event that caused too much: the rest is dropped.
+func (e *Engine) blow(detail string) {
+	e.cut = true
+	e.report("flow cut: one event caused too many others", nameOf(e.event), detail)
 }
 
 // handle applies one event from outside.
@@ -167,9 +240,9 @@ func (e *Engine) handle(ev Event) {
 	case StopSocket:
 		e.stopSocketByName(ev.Socket, command(ev.From))
 	case StartService:
-		e.startServiceByName(ev.Service, command(ev.From))
+		e.startInstanceByName(ev.Service, ev.Instance, command(ev.From))
 	case StopService:
-		e.stopServiceByName(ev.Service, command(ev.From))
+		e.stopInstanceByName(ev.Service, ev.Instance, command(ev.From))
 	case Shutdown:
 		e.shutdown(ev)
 	case Opened:
@@ -219,68 +292,6 @@ func want(list []why, w why) []why {
 		return list
 	}
 	return append(list, w)
-}
-
-// boot opens what the plan wants open from the start. States that are set
-// already count as levels (SPEC §4.2, §8).
-func (e *Engine) boot() {
-	e.booted = true
-	w := why{text: "plan start"}
-	for _, s := range e.order.sockets {
-		wanted := s.def.StartOn == nil || s.def.StartOn.Eval(e)
-		if s.def.Enabled && wanted && !e.level(s.def.StopOn) {
-			e.startSocket(s, w)
-		}
-	}
-	for _, svc := range e.order.services {
-		if e.level(svc.def.StartOn) && !e.level(svc.def.StopOn) {
-			e.startService(svc, w)
-		}
-	}
-}
-
-// shutdown stops the services, then the sockets: an owner that is still running
-// may finish what it accepted.
-func (e *Engine) shutdown(ev Shutdown) {
-	w := why{text: ev.Cause}
-	if e.stopping {
-		e.hurried = true
-		for _, svc := range e.order.services {
-			e.kill(svc, sigKill)
-		}
-		return
-	}
-	e.stopping = true
-	for _, s := range e.order.sockets {
-		if s.state == SocketListening {
-			e.emit(Unwatch{s.def.Name})
-		}
-	}
-	for _, svc := range e.order.services {
-		e.stopService(svc, w)
-	}
-	for _, s := range e.order.sockets {
-		if s.state == SocketStarting { // no reason to open it any more
-			e.stopSocket(s, w)
-		}
-	}
-}
-
-// continueShutdown takes the next step of a shutdown as soon as it can be taken.
-func (e *Engine) continueShutdown() {
-	if e.servicesUp > 0 {
-		return
-	}
-	if !e.closing {
-		e.closing = true
-		for _, s := range e.order.sockets {
-			e.stopSocket(s, why{text: "shutdown"})
-		}
-	}
-	if e.socketsUp == 0 {
-		e.exited = true
-		e.emit(Exit{})
-	}
 }
 
 func (e *Engine) timerFired(t TimerID) {
@@ -382,7 +393,7 @@ func nameOf(ev Event) string {
 	case Notified:
 		name = ev.Process.Service
 	case Evaluated:
-		return "evaluation"
+		return "auto-payload"
 	case TimerFired:
 		name = ev.Timer.Name
 	}

@@ -170,6 +170,60 @@ func BenchmarkStepStartSocket(b *testing.B) {
 	}
 }
 
+// BenchmarkStepSignalStarts starts one of 5,000 sockets with a signal that only
+// its conditions mention, and stops it with another: four steps each time.
+func BenchmarkStepSignalStarts(b *testing.B) {
+	var text strings.Builder
+	for i := range 5_000 {
+		fmt.Fprintf(&text, "signal w@go%05d string\nsignal w@end%05d none\n", i, i)
+		fmt.Fprintf(&text, "service w@srv%05d\nsocket w@sock%05d owner=w@srv%05d owned\n", i, i, i)
+		fmt.Fprintf(&text, "  start-on signal w@go%05d (target == \"now\")\n  stop-on signal w@end%05d\n", i, i)
+	}
+	e := flow.New(parsePlan(b, text.String()), flow.Config{})
+	e.Step(flow.Boot{})
+	cycle := []flow.Event{
+		flow.EmitSignal{Signal: "w@go02500", Value: cond.StringValue("now")},
+		flow.Opened{Socket: "w@sock02500", Addresses: []string{"127.0.0.1:80"}},
+		flow.EmitSignal{Signal: "w@end02500", Value: cond.NoneValue()},
+		flow.Closed{Socket: "w@sock02500"},
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, ev := range cycle {
+			if effects := e.Step(ev); len(effects) == 0 {
+				b.Fatalf("%T has no effect", ev)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.N*len(cycle))/b.Elapsed().Seconds(), "steps/s")
+}
+
+// BenchmarkStepSetState changes one branch of a state that another one follows
+// and that units look at.
+func BenchmarkStepSetState(b *testing.B) {
+	e := flow.New(parsePlan(b, `
+state w@net json name
+state w@up json name
+  after state w@net (target/up == true)
+socket w@a disabled
+  start-on state w@up
+`), flow.Config{})
+	e.Step(flow.Boot{})
+	events := []flow.Event{
+		flow.SetState{State: "w@net", Value: document(b, `{"name":"eth0","up":true}`)},
+		flow.SetState{State: "w@net", Value: document(b, `{"name":"eth0","up":false}`)},
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, ev := range events {
+			if effects := e.Step(ev); len(effects) == 0 {
+				b.Fatalf("%T has no effect", ev)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.N*len(events))/b.Elapsed().Seconds(), "steps/s")
+}
+
 // TestStepNoMatchDoesNotAllocate is the promise of BenchmarkStepNoMatch.
 func TestStepNoMatchDoesNotAllocate(t *testing.T) {
 	e := flow.New(manyUnits(t, 1000), flow.Config{})

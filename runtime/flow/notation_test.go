@@ -17,15 +17,26 @@ import (
 // its conditions and triggers on the indented lines below it.
 //
 //	state  w@mode string
-//	state  w@net json name,vlan
+//	state  w@net json name,vlan:tag impermanent
+//	  after state w@link
+//	  activate-on-none w@link w@net/name
+//	  auto-payload {"eval":"/bin/ip"}
 //	signal w@go none
+//	  after  signal w@said
+//	  branch name:id
+//	timer  w@idle 5s repeat after=w@srv
+//	  finish emit w@go
+//	variable hosts ["a"]
 //	service w@srv run=2 restart=3
+//	  with {"notify":true,"after":["w@db"]}
 //	socket w@http owner=w@srv owned disabled
 //	  start-on state w@mode (target == "on")
 //	  stop-on  (or (signal w@halt) (not (state w@net)))
 //	  trigger  emit w@go
 //
-// A condition is the tree of the plan in prefix form. Triggers add up, in order.
+// What follows "with" is JSON of the plan. A condition is the tree of the plan in
+// prefix form. Triggers add up, in order;
+// a payload that starts with "template" is the JSON of a plan.Template.
 func parsePlan(tb testing.TB, text string) *plan.Plan {
 	tb.Helper()
 	p := &planParser{t: tb, plan: &plan.Plan{Transports: []plan.Transport{{Name: "tcp"}, {Name: "udp"}}}}
@@ -45,8 +56,11 @@ func parsePlan(tb testing.TB, text string) *plan.Plan {
 	}
 	byName(p.plan.States, func(v plan.State) plan.Name { return v.Name })
 	byName(p.plan.Signals, func(v plan.Signal) plan.Name { return v.Name })
+	byName(p.plan.Timers, func(v plan.Timer) plan.Name { return v.Name })
+	byName(p.plan.Variables, func(v plan.Variable) plan.Name { return plan.Name(v.Name) })
 	byName(p.plan.Services, func(v plan.Service) plan.Name { return v.Name })
 	byName(p.plan.Sockets, func(v plan.Socket) plan.Name { return v.Name })
+	p.plan.Requires = p.plan.Needs()
 	return p.plan
 }
 
@@ -55,25 +69,43 @@ func byName[T any](list []T, name func(T) plan.Name) {
 }
 
 type planParser struct {
-	t     testing.TB
-	plan  *plan.Plan
-	unit  plan.Name // the last service or socket
-	later []func()
+	t        testing.TB
+	plan     *plan.Plan
+	unitKind string    // of the last unit
+	unit     plan.Name // its name
+	later    []func()
 }
 
 func (p *planParser) define(words []string) {
 	p.t.Helper()
 	name := plan.Name(words[1])
-	p.unit = ""
+	p.unit, p.unitKind = name, words[0]
 	switch words[0] {
 	case "state":
 		st := plan.State{Name: name, Payload: p.kind(words[2])}
-		if len(words) > 3 {
-			for key := range strings.SplitSeq(words[3], ",") {
-				st.Branch = append(st.Branch, plan.BranchKey{Target: key})
+		for _, word := range words[3:] {
+			if word == "impermanent" {
+				st.Impermanent = true
+				continue
 			}
+			st.Branch = branchKeys(word)
 		}
 		p.plan.States = append(p.plan.States, st)
+	case "timer":
+		p.timer(name, words[2:])
+	case "variable":
+		v := plan.Variable{Name: words[1], Env: "V"}
+		if len(words) > 2 {
+			def, err := cond.ParseJSON([]byte(strings.Join(words[2:], " ")))
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			if text, ok := def.Tree().(string); ok {
+				def = cond.StringValue(text)
+			}
+			v.Default = &def
+		}
+		p.plan.Variables = append(p.plan.Variables, v)
 	case "signal":
 		p.plan.Signals = append(p.plan.Signals, plan.Signal{Name: name, Payload: p.kind(words[2])})
 	case "service":
@@ -83,6 +115,37 @@ func (p *planParser) define(words []string) {
 	default:
 		p.t.Fatalf("unknown unit %q", words)
 	}
+}
+
+// branchKeys reads "name,vlan:tag".
+func branchKeys(text string) []plan.BranchKey {
+	var keys []plan.BranchKey
+	for key := range strings.SplitSeq(text, ",") {
+		target, source, _ := strings.Cut(key, ":")
+		keys = append(keys, plan.BranchKey{Target: target, Source: source})
+	}
+	return keys
+}
+
+func (p *planParser) timer(name plan.Name, options []string) {
+	p.t.Helper()
+	v := plan.Timer{Name: name}
+	for _, o := range options {
+		after, found := strings.CutPrefix(o, "after=")
+		switch {
+		case found:
+			for svc := range strings.SplitSeq(after, ",") {
+				v.After = append(v.After, plan.Name(svc))
+			}
+		case o == "repeat":
+			v.Repeat = true
+		default:
+			if err := v.Duration.UnmarshalText([]byte(o)); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+	}
+	p.plan.Timers = append(p.plan.Timers, v)
 }
 
 func (p *planParser) kind(name string) cond.Kind {
@@ -111,7 +174,6 @@ func (p *planParser) service(name plan.Name, options []string) {
 			p.t.Fatalf("service %s: unknown option %q", name, o)
 		}
 	}
-	p.unit = name
 	p.plan.Services = append(p.plan.Services, svc)
 }
 
@@ -143,27 +205,69 @@ func (p *planParser) socket(name plan.Name, options []string) {
 			s.Order++
 		}
 	}
-	p.unit = name
 	p.plan.Sockets = append(p.plan.Sockets, s)
 }
 
 // attribute returns what adds one indented line to its unit.
 func (p *planParser) attribute(unit plan.Name, line string) func() {
 	key, rest, _ := strings.Cut(line, " ")
+	kind := p.unitKind
 	return func() {
 		p.t.Helper()
-		for i := range p.plan.Services {
-			if v := &p.plan.Services[i]; v.Name == unit {
-				p.set(key, rest, &v.StartOn, &v.StopOn, map[string]*[]plan.Action{"on-start": &v.OnStart, "on-stop": &v.OnStop})
+		switch kind {
+		case "service":
+			v := find(p.plan.Services, func(v plan.Service) bool { return v.Name == unit })
+			if key == "with" {
+				if strings.Contains(rest, `"run"`) {
+					v.Run = nil // else its elements would be merged
+				}
+				if err := json.Unmarshal([]byte(rest), v); err != nil {
+					p.t.Fatalf("service %s: %v", unit, err)
+				}
+				return
 			}
-		}
-		for i := range p.plan.Sockets {
-			if v := &p.plan.Sockets[i]; v.Name == unit {
-				p.set(key, rest, &v.StartOn, &v.StopOn, map[string]*[]plan.Action{
-					"on-start": &v.OnStart, "on-stop": &v.OnStop, "trigger": &v.Trigger,
-				})
+			p.set(key, rest, &v.StartOn, &v.StopOn, map[string]*[]plan.Action{"on-start": &v.OnStart, "on-stop": &v.OnStop})
+		case "socket":
+			v := find(p.plan.Sockets, func(v plan.Socket) bool { return v.Name == unit })
+			p.set(key, rest, &v.StartOn, &v.StopOn, map[string]*[]plan.Action{
+				"on-start": &v.OnStart, "on-stop": &v.OnStop, "trigger": &v.Trigger,
+			})
+		case "timer":
+			v := find(p.plan.Timers, func(v plan.Timer) bool { return v.Name == unit })
+			p.set(key, rest, nil, nil, map[string]*[]plan.Action{"finish": &v.Finish})
+		case "signal":
+			v := find(p.plan.Signals, func(v plan.Signal) bool { return v.Name == unit })
+			if key == "branch" {
+				v.Branch = branchKeys(rest)
+				return
 			}
+			v.After = p.condition(rest)
+		case "state":
+			p.follow(find(p.plan.States, func(v plan.State) bool { return v.Name == unit }), key, rest)
 		}
+	}
+}
+
+func find[T any](list []T, is func(T) bool) *T { return &list[slices.IndexFunc(list, is)] }
+
+// follow reads what makes a state follow from others.
+func (p *planParser) follow(v *plan.State, key, text string) {
+	p.t.Helper()
+	switch key {
+	case "after":
+		v.After = p.condition(text)
+	case "activate-on-none":
+		for word := range strings.FieldsSeq(text) {
+			name, branch, _ := strings.Cut(word, "/")
+			v.ActivateOnNone = append(v.ActivateOnNone, plan.Absence{State: plan.Name(name), Branch: branch})
+		}
+	case "auto-payload":
+		v.AutoPayload = &plan.AutoPayload{}
+		if err := json.Unmarshal([]byte(text), v.AutoPayload); err != nil {
+			p.t.Fatal(err)
+		}
+	default:
+		p.t.Fatalf("unknown attribute %q of a state", key)
 	}
 }
 
@@ -203,6 +307,11 @@ func (p *planParser) action(text string) plan.Action {
 	target, rest, _ := strings.Cut(rest, " ")
 	a.Target = plan.Name(target)
 	switch {
+	case strings.HasPrefix(rest, "template "):
+		a.Template = &plan.Template{}
+		if err := json.Unmarshal([]byte(strings.TrimPrefix(rest, "template ")), a.Template); err != nil {
+			p.t.Fatal(err)
+		}
 	case a.Do == plan.OpSetState || a.Do == plan.OpEmit:
 		v := parsePayload(p.t, p.plan, a.Target, rest)
 		a.Payload = &v

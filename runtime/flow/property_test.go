@@ -73,12 +73,7 @@ func (w *world) something() {
 			w.fire(between(w.t, 0, len(w.timers)-1, "timer"))
 		}
 	case 8:
-		svc := pick(w.t, w.services, "service")
-		for i := range svc.procs {
-			if p := &svc.procs[i]; p.phase == present && !p.dying {
-				w.exits(p, flow.ExitStatus{Code: between(w.t, 0, 1, "status")})
-			}
-		}
+		w.serviceEvent(pick(w.t, w.services, "service"))
 	case 9:
 		w.breakDown(pick(w.t, w.sockets, "socket"))
 	case 10:
@@ -101,8 +96,8 @@ func (w *world) command() {
 	w.step(pick(w.t, []flow.Event{
 		flow.StartSocket{Socket: socket, From: from},
 		flow.StopSocket{Socket: socket, From: from},
-		flow.StartService{Service: service, From: from},
-		flow.StopService{Service: service, From: from},
+		flow.StartService{Service: service, Instance: w.instance(), From: from},
+		flow.StopService{Service: service, Instance: w.instance(), From: from},
 		flow.SetState{State: state.Name, Value: drawPayload(w.t, state.Payload), From: from},
 		flow.RemoveState{State: state.Name, From: from},
 		flow.EmitSignal{Signal: signal.Name, Value: drawPayload(w.t, signal.Payload), From: from},
@@ -131,6 +126,7 @@ func (w *world) noise() {
 		flow.ProcessStarted{Process: stale},
 		flow.ProcessFailed{Process: stale},
 		flow.ProcessExited{Process: stale},
+		flow.Notified{Process: stale, Notice: flow.Notice{Ready: true, Alive: true, Failing: true, Extend: 1}},
 		flow.Opened{Socket: "w@none"},
 		flow.Accessed{Socket: "w@none"},
 		flow.Broken{Socket: "w@none"},
@@ -170,7 +166,7 @@ func (w *world) calmDown() {
 			continue
 		}
 		i := slices.IndexFunc(w.timers, func(id flow.TimerID) bool {
-			return id.Kind != flow.TimerForgive && id.Kind != flow.TimerWindow
+			return !w.endless(id)
 		})
 		if i < 0 {
 			return
@@ -178,6 +174,21 @@ func (w *world) calmDown() {
 		w.fire(i)
 	}
 	w.t.Fatalf("the world does not come to rest")
+}
+
+// endless reports whether a timer may go on for ever.
+func (w *world) endless(id flow.TimerID) bool {
+	switch id.Kind {
+	case flow.TimerForgive, flow.TimerWindow, flow.TimerUnit, flow.TimerWatchdog:
+		return true
+	case flow.TimerRestart:
+		return w.hopeless(id.Name)
+	case flow.TimerResume:
+		owner := w.socket(id.Name).def.Owner
+		return owner != "" && w.hopeless(owner)
+	case flow.TimerReopen, flow.TimerStopGrace, flow.TimerReady:
+	}
+	return false
 }
 
 // checkQuiet checks what must hold when nothing is on its way.
@@ -222,10 +233,7 @@ func (w *world) check() {
 		w.require(w.state["socket "+string(st.Def.Name)] == string(st.State), "%s is %s without a transition", st.Def.Name, st.State)
 		w.checkSocket(w.sockets[i], st)
 	}
-	for i, st := range snap.Services {
-		w.require(w.state["service "+string(st.Def.Name)] == string(st.State), "%s is %s without a transition", st.Def.Name, st.State)
-		w.checkService(w.services[i], st)
-	}
+	w.checkServices(snap.Services)
 }
 
 func (w *world) checkSocket(s *simSocket, st flow.SocketStatus) {
@@ -270,40 +278,6 @@ func (w *world) checkSocket(s *simSocket, st flow.SocketStatus) {
 	}
 }
 
-// alive reports whether a service is up or about to be.
-func (w *world) alive(name plan.Name) bool {
-	switch flow.ServiceState(w.state["service "+string(name)]) {
-	case flow.ServiceStarting, flow.ServiceActive, flow.ServiceStopping, flow.ServiceWaiting:
-		return true
-	case flow.ServiceInactive, flow.ServiceFailed:
-	}
-	return false
-}
-
-func (w *world) checkService(svc *simService, st flow.ServiceStatus) {
-	count := map[phase]int{}
-	for _, p := range svc.procs {
-		count[p.phase]++
-	}
-	delayed := slices.ContainsFunc(w.timers, func(id flow.TimerID) bool {
-		return id.Kind == flow.TimerRestart && id.Name == st.Def.Name
-	})
-	gathering := slices.ContainsFunc(w.sockets, func(s *simSocket) bool {
-		return s.def.Owner == st.Def.Name && (s.phase == coming || s.phase == goingOff || w.rivalGoes(s))
-	})
-	up := count[coming] + count[present]
-	ok := map[flow.ServiceState]bool{
-		flow.ServiceInactive: up == 0 && !delayed,
-		flow.ServiceFailed:   up == 0 && !delayed,
-		flow.ServiceStarting: count[coming] > 0 || gathering || delayed,
-		flow.ServiceActive:   count[present] > 0 && count[coming] == 0 && !delayed,
-		flow.ServiceStopping: up > 0 && !delayed,
-		flow.ServiceWaiting:  delayed,
-	}
-	w.require(ok[st.State], "%s is %s; processes %v, restart timer armed: %v", st.Def.Name, st.State, count, delayed)
-	w.require(len(st.PIDs) == count[present], "%s has the pids %v, but %d processes run", st.Def.Name, st.PIDs, count[present])
-}
-
 // drawPlan draws a small plan in which everything may be connected with
 // everything.
 func drawPlan(t *rapid.T) *plan.Plan {
@@ -321,6 +295,8 @@ func drawPlan(t *rapid.T) *plan.Plan {
 	for i := range between(t, 1, 3, "services") {
 		p.Services = append(p.Services, plan.Service{Name: plan.Name(fmt.Sprintf("w@srv%d", i))})
 	}
+	drawFlow(t, p)
+	drawVariables(t, p)
 	for i := range between(t, 1, 4, "sockets") {
 		p.Sockets = append(p.Sockets, plan.Socket{
 			Name: plan.Name(fmt.Sprintf("w@sock%d", i)), Type: "tcp", Listen: fmt.Sprintf("127.0.0.1:%d", 8000+i/2), FDName: "s",
@@ -332,21 +308,11 @@ func drawPlan(t *rapid.T) *plan.Plan {
 	for i := range p.Sockets {
 		drawSocket(t, p, &p.Sockets[i])
 	}
+	p.Requires = p.Needs()
 	if err := p.Validate(); err != nil {
 		t.Fatalf("the test draws invalid plans: %v", err)
 	}
 	return p
-}
-
-func drawService(t *rapid.T, p *plan.Plan, svc *plan.Service) {
-	svc.Run = slices.Repeat([]plan.Command{{Exec: "/bin/srv"}}, between(t, 1, 2, "run"))
-	svc.Restart = plan.Restart{
-		Always:     between(t, 0, 3, "always") == 0,
-		MaxRetries: between(t, 0, 2, "retries"),
-	}
-	svc.StartOn, svc.StopOn = drawCondition(t), drawCondition(t)
-	svc.OnStart = append(tag("on-start service "+svc.Name), drawActions(t, p)...)
-	svc.OnStop = append(tag("on-stop service "+svc.Name), drawActions(t, p)...)
 }
 
 func drawSocket(t *rapid.T, p *plan.Plan, s *plan.Socket) {
@@ -354,6 +320,9 @@ func drawSocket(t *rapid.T, p *plan.Plan, s *plan.Socket) {
 	if between(t, 0, 2, "owner") > 0 {
 		s.Owner = pick(t, names(p.Services), "owner")
 		s.Lifecycle = pick(t, []plan.Lifecycle{plan.Managed, plan.Owned}, "lifecycle")
+		if owner := find(p.Services, func(v plan.Service) bool { return v.Name == s.Owner }); owner.Branching != nil {
+			s.Lifecycle = plan.Managed // it is not known which instance an access would start
+		}
 		// Against the order of names, which is that of the plan.
 		for i := range p.Sockets {
 			if other := &p.Sockets[i]; other != s && other.Owner == s.Owner {
@@ -395,15 +364,19 @@ func drawExpr(t *rapid.T, depth int, signals bool) cond.Expr {
 		x := drawExpr(t, depth-1, false)
 		return cond.Expr{Not: &x}
 	}
-	atoms := []cond.Atom{
-		{Kind: cond.State, Name: "w@text"},
-		{Kind: cond.State, Name: "w@text", Guard: &cond.Guard{Pred: &cond.Pred{Root: cond.Target, Op: cond.OpEqual, Lit: "a"}}},
-		{Kind: cond.State, Name: "w@json", Guard: &cond.Guard{Pred: &cond.Pred{Root: cond.Branch, Op: cond.OpEqual, Lit: "a"}}},
-		{Kind: cond.Signal, Name: "w@bare"},
-		{Kind: cond.Signal, Name: "w@said", Guard: &cond.Guard{Pred: &cond.Pred{Root: cond.Target, Op: cond.OpEqual, Lit: "a"}}},
-	}
-	if !signals {
-		atoms = atoms[:3]
+	atoms, more := flowAtoms()
+	atoms = append(
+		atoms,
+		cond.Atom{Kind: cond.State, Name: "w@text"},
+		cond.Atom{Kind: cond.State, Name: "w@text", Guard: &cond.Guard{Pred: &cond.Pred{Root: cond.Target, Op: cond.OpEqual, Lit: "a"}}},
+		cond.Atom{Kind: cond.State, Name: "w@json", Guard: &cond.Guard{Pred: &cond.Pred{Root: cond.Branch, Op: cond.OpEqual, Lit: "a"}}},
+	)
+	if signals {
+		atoms = append(
+			append(atoms, more...),
+			cond.Atom{Kind: cond.Signal, Name: "w@bare"},
+			cond.Atom{Kind: cond.Signal, Name: "w@said", Guard: &cond.Guard{Pred: &cond.Pred{Root: cond.Target, Op: cond.OpEqual, Lit: "a"}}},
+		)
 	}
 	a := pick(t, atoms, "atom")
 	return cond.Expr{Atom: &a}
@@ -429,6 +402,7 @@ func drawActions(t *rapid.T, p *plan.Plan) []plan.Action {
 			{Do: plan.OpStopService, Target: service},
 			{Do: plan.OpStartSocket, Target: socket},
 			{Do: plan.OpStopSocket, Target: socket},
+			pick(t, flowActions(), "flow"),
 		}, "action"))
 	}
 	return list

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 
@@ -42,7 +43,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		if err := s.plan.Validate(); err != nil && !d.HasArg("invalid") {
 			d.Fatalf(t, "%v", err)
 		}
-		s.engine, s.spawned, s.asked = flow.New(s.plan, flow.Config{}), map[string]flow.ProcessID{}, map[uint64]int{}
+		s.engine, s.spawned, s.asked = flow.New(s.plan, flow.Config{Announce: d.HasArg("announce")}), map[string]flow.ProcessID{}, map[uint64]int{}
 		return ""
 	case "status":
 		return status(s.engine.Snapshot())
@@ -79,7 +80,7 @@ func (s *script) step(t *testing.T, ev flow.Event) []string {
 	var lines []string
 	for _, f := range s.engine.Step(ev) {
 		if f, ok := f.(flow.Spawn); ok {
-			s.spawned[fmt.Sprint(f.Process.Service, " ", f.Process.Run)] = f.Process
+			s.spawned[fmt.Sprint(f.Process.Service, instanceText(f.Process.Instance), " ", f.Process.Run)] = f.Process
 		}
 		if f, ok := f.(flow.Reply); ok {
 			if n, ok := s.asked[f.Request]; !ok || n > 0 {
@@ -118,6 +119,13 @@ func (a arguments) at(i int) string {
 }
 
 func (a arguments) name() plan.Name { return plan.Name(a.at(0)) }
+
+// instance returns the argument "w@srv/bob": an instance of a service.
+func (a arguments) instance(i int) (plan.Name, string) {
+	a.t.Helper()
+	name, instance, _ := strings.Cut(a.at(i), "/")
+	return plan.Name(name), instance
+}
 
 // text returns the argument key=(text) or key=text, "" if there is none.
 func (a arguments) text(key string) string {
@@ -168,6 +176,20 @@ func (a arguments) rest() string {
 	return a.d.CmdArgs[1].Key
 }
 
+// data returns what was sent; \0 and so on are bytes.
+func (a arguments) data() []byte {
+	a.t.Helper()
+	text := a.text("data")
+	if text == "" {
+		return nil
+	}
+	data, err := strconv.Unquote(`"` + text + `"`)
+	if err != nil {
+		a.d.Fatalf(a.t, "data: %v", err)
+	}
+	return []byte(data)
+}
+
 // from returns the request of a command: with id=N somebody waits for the answer.
 func (s *script) from(a arguments) flow.Request {
 	a.t.Helper()
@@ -182,11 +204,35 @@ func (s *script) from(a arguments) flow.Request {
 	return flow.Request{ID: id, By: "uid 0"}
 }
 
+// notice is what a process says of itself.
+func (a arguments) notice() flow.Notice {
+	a.t.Helper()
+	says := a.d.HasArg
+	return flow.Notice{
+		Ready: says("ready"), Reloading: says("reloading"), Stopping: says("stopping"), Status: a.text("status"),
+		MainPID: a.number("main-pid", 0), Alive: says("alive"), Failing: says("failing"),
+		Watchdog: a.duration("watchdog"), Extend: a.duration("extend"),
+	}
+}
+
+func (a arguments) duration(key string) time.Duration {
+	a.t.Helper()
+	if !a.d.HasArg(key) {
+		return 0
+	}
+	d, err := time.ParseDuration(a.text(key))
+	if err != nil {
+		a.d.Fatalf(a.t, "%s: %v", key, err)
+	}
+	return d
+}
+
 func (s *script) process(a arguments) flow.ProcessID {
 	a.t.Helper()
 	id, ok := s.spawned[fmt.Sprint(a.name(), " ", a.number("run", 0))]
 	if !ok {
-		id = flow.ProcessID{Service: a.name(), Run: a.number("run", 0)}
+		id.Service, id.Instance = a.instance(0)
+		id.Run = a.number("run", 0)
 	}
 	id.Incarnation = uint64(a.number("incarnation", int(id.Incarnation)))
 	return id
@@ -216,9 +262,11 @@ func event(t *testing.T, s *script, d *datadriven.TestData) flow.Event {
 	case "stop-socket":
 		return flow.StopSocket{Socket: a.name(), From: s.from(a)}
 	case "start-service":
-		return flow.StartService{Service: a.name(), From: s.from(a)}
+		name, instance := a.instance(0)
+		return flow.StartService{Service: name, Instance: instance, From: s.from(a)}
 	case "stop-service":
-		return flow.StopService{Service: a.name(), From: s.from(a)}
+		name, instance := a.instance(0)
+		return flow.StopService{Service: name, Instance: instance, From: s.from(a)}
 	case "opened":
 		return flow.Opened{Socket: a.name(), Addresses: []string{"127.0.0.1:80"}}
 	case "open-failed":
@@ -235,6 +283,7 @@ func event(t *testing.T, s *script, d *datadriven.TestData) flow.Event {
 		return flow.Arrived{Socket: a.name(), Access: flow.Access{
 			Local: a.text("local"), Remote: a.text("remote"),
 			UID: a.number("uid", -1), GID: a.number("gid", -1), PID: a.number("pid", -1),
+			Data: a.data(),
 		}}
 	case "served":
 		return flow.Served{Socket: a.name(), Reason: a.text("reason")}
@@ -244,8 +293,17 @@ func event(t *testing.T, s *script, d *datadriven.TestData) flow.Event {
 		return flow.ProcessFailed{Process: s.process(a), Reason: a.text("reason")}
 	case "exited":
 		return flow.ProcessExited{Process: s.process(a), Status: flow.ExitStatus{Code: a.number("code", 0), Signal: a.text("signal")}}
+	case "evaluated":
+		id, err := strconv.ParseUint(a.at(0), 10, 64)
+		if err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+		return flow.Evaluated{Eval: id, Output: []byte(d.Input + "\n"), Reason: a.text("reason")}
 	case "fire":
-		return flow.TimerFired{Timer: flow.TimerID{Kind: timerKind(t, a.at(0)), Name: plan.Name(a.at(1)), Run: a.number("run", 0)}}
+		name, instance := a.instance(1)
+		return flow.TimerFired{Timer: flow.TimerID{Kind: timerKind(t, a.at(0)), Name: name, Instance: instance, Run: a.number("run", 0)}}
+	case "notified":
+		return flow.Notified{Process: s.process(a), Notice: a.notice()}
 	}
 	d.Fatalf(t, "unknown command")
 	return nil

@@ -314,7 +314,7 @@ func (e *Engine) hook(s *socket, list []plan.Action, name string) {
 // socketSettled lets an owner go on that waited for its socket.
 func (e *Engine) socketSettled(s *socket) {
 	if s.owner != nil {
-		e.gather(s.owner)
+		e.socketsSettled(s.owner)
 	}
 }
 
@@ -469,6 +469,12 @@ func (e *Engine) answer(s *socket, o Outcome, message string) {
 
 // doubled returns least, doubled n times, at most most.
 func doubled(least time.Duration, n int, most time.Duration) time.Duration {
-	d := least << min(n, 20)
-	return min(d, most)
+	d := min(least, most)
+	for range n {
+		if d > most/2 {
+			return most
+		}
+		d *= 2
+	}
+	return d
 }

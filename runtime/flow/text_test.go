@@ -2,9 +2,11 @@ package flow_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/rind-sockets/rind/plan/cond"
 	"github.com/rind-sockets/rind/runtime/flow"
 )
 
@@ -12,6 +14,7 @@ import (
 var timerNames = map[flow.TimerKind]string{
 	flow.TimerReopen: "reopen", flow.TimerResume: "resume", flow.TimerWindow: "window",
 	flow.TimerRestart: "restart", flow.TimerForgive: "forgive", flow.TimerStopGrace: "stop-grace",
+	flow.TimerReady: "ready", flow.TimerWatchdog: "watchdog", flow.TimerUnit: "timer",
 }
 
 func timerKind(tb testing.TB, name string) flow.TimerKind {
@@ -48,12 +51,18 @@ func effectText(f flow.Effect) string {
 	case flow.Serve:
 		return "serve " + string(f.Socket)
 	case flow.Spawn:
-		return fmt.Sprintf("spawn %s %v", processText(f.Process), f.Sockets)
+		return spawnText(f)
 	case flow.Kill:
-		if f.Signal == "SIGKILL" {
-			return "kill -KILL " + processText(f.Process)
+		return fmt.Sprintf("kill -%s %s", strings.TrimPrefix(f.Signal, "SIG"), processText(f.Process))
+	case flow.Persist:
+		if f.Value == nil {
+			return strings.TrimSpace(fmt.Sprintf("forget %s %s", f.State, f.Branch))
 		}
-		return "kill -TERM " + processText(f.Process)
+		return strings.TrimSpace(fmt.Sprintf("persist %s %s", f.State, f.Value.Raw()))
+	case flow.Announce:
+		return announceText(f)
+	case flow.Evaluate:
+		return fmt.Sprintf("evaluate %d %q %q within %v (%s)", f.Eval, f.Exec, f.Args, f.Timeout, f.Cause)
 	case flow.RunCommand:
 		return fmt.Sprintf("run %q %q (%s)", f.Argv, f.Env, f.Cause)
 	case flow.ArmTimer:
@@ -67,7 +76,7 @@ func effectText(f flow.Effect) string {
 		}
 		return text
 	case flow.Transition:
-		text := fmt.Sprintf("%s %s: %s -> %s (%s)", f.Kind, f.Name, f.From, f.To, f.Cause)
+		text := fmt.Sprintf("%s %s%s: %s -> %s (%s)", f.Kind, f.Name, instanceText(f.Instance), f.From, f.To, f.Cause)
 		if f.Failure {
 			text += " !"
 		}
@@ -80,14 +89,68 @@ func effectText(f flow.Effect) string {
 	return fmt.Sprintf("%#v", f)
 }
 
+func announceText(f flow.Announce) string {
+	text := "announce signal "
+	if f.Kind == cond.State {
+		text = "announce state "
+	}
+	text += string(f.Name)
+	if f.Removed {
+		text += " without"
+	}
+	if f.Value.Kind() != cond.None {
+		text += " " + string(f.Value.Raw())
+	}
+	return fmt.Sprintf("%s (%s)", text, f.Cause)
+}
+
 func processText(id flow.ProcessID) string {
-	return fmt.Sprintf("%s[%d]#%d", id.Service, id.Run, id.Incarnation)
+	return fmt.Sprintf("%s%s[%d]#%d", id.Service, instanceText(id.Instance), id.Run, id.Incarnation)
+}
+
+func instanceText(name string) string {
+	if name == "" {
+		return ""
+	}
+	if text := strconv.Quote(name); strings.Contains(text, `\x`) {
+		return "/" + text
+	}
+	return "/" + name
+}
+
+// spawnText leaves out what is the same for most services of scripts.
+func spawnText(f flow.Spawn) string {
+	text := fmt.Sprintf("spawn %s %v", processText(f.Process), f.Sockets)
+	if c := f.Command; c.Exec != "/bin/srv" || c.Args != nil || c.Env != nil || c.Variable != "" {
+		text += fmt.Sprintf(" %q %v", append([]string{c.Exec}, c.Args...), c.Env)
+	}
+	if f.User != "" {
+		text += " user=" + f.User
+	}
+	if f.Env != nil {
+		text += fmt.Sprintf(" %q", f.Env)
+	}
+	return text
 }
 
 func timerText(id flow.TimerID) string {
-	text := timerNames[id.Kind] + " " + string(id.Name)
-	if id.Kind == flow.TimerRestart {
+	text := timerNames[id.Kind] + " " + string(id.Name) + instanceText(id.Instance)
+	if id.Kind == flow.TimerRestart || id.Kind == flow.TimerWatchdog {
 		text += fmt.Sprintf("[%d]", id.Run)
+	}
+	return text
+}
+
+func instanceStatus(s flow.InstanceStatus) string {
+	text := fmt.Sprintf("%s %v starts=%d reason=%q error=%q", s.State, s.PIDs, s.Starts, s.Reason, s.LastError)
+	if s.Restarts > 0 {
+		text += fmt.Sprintf(" restarts=%d", s.Restarts)
+	}
+	if len(s.WaitsFor) > 0 {
+		text += fmt.Sprintf(" waits-for=%v", s.WaitsFor)
+	}
+	if s.Saying != "" || s.Status != "" {
+		text += fmt.Sprintf(" says=%q status=%q", s.Saying, s.Status)
 	}
 	return text
 }
@@ -101,7 +164,13 @@ func status(snap flow.Snapshot) string {
 		fmt.Fprintln(&b, line)
 	}
 	for _, s := range snap.Services {
-		fmt.Fprintf(&b, "service %s %s %v starts=%d reason=%q error=%q\n", s.Def.Name, s.State, s.PIDs, s.Starts, s.Reason, s.LastError)
+		fmt.Fprintf(&b, "service %s %s\n", s.Def.Name, instanceStatus(s.InstanceStatus))
+		for _, in := range s.Instances {
+			fmt.Fprintf(&b, "  instance %s %s\n", in.Instance, instanceStatus(in))
+		}
+	}
+	for _, s := range snap.Timers {
+		fmt.Fprintf(&b, "timer %s %s ends=%d reason=%q\n", s.Def.Name, s.State, s.Ends, s.Reason)
 	}
 	for _, s := range snap.States {
 		fmt.Fprintf(&b, "state %s", s.Name)

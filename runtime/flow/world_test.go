@@ -28,7 +28,9 @@ type world struct {
 	asked    map[uint64]bool // answered, by request
 	lastID   uint64
 	lastProc uint64
+	hurried  bool
 	state    map[string]string // of every unit, as transitions tell it
+	faulty   map[string]bool   // instances that are being stopped because of a fault
 	hooked   map[string]bool   // on-start ran, on-stop did not
 	cut      bool              // a chain of hooks was cut, so hooks are missing
 	ending   bool
@@ -65,33 +67,20 @@ type simSocket struct {
 	told    int // reports on their way
 }
 
-type simService struct {
-	def   *plan.Service
-	procs []simProcess
-}
-
-type simProcess struct {
-	phase phase
-	id    flow.ProcessID
-	dying bool // its exit is on its way
-}
-
 func newWorld(t *rapid.T, p *plan.Plan) *world {
 	w := &world{
 		t: t, plan: p, engine: flow.New(p, flow.Config{}),
-		asked: map[uint64]bool{}, state: map[string]string{}, hooked: map[string]bool{},
+		asked: map[uint64]bool{}, state: map[string]string{}, faulty: map[string]bool{}, hooked: map[string]bool{},
 	}
 	for i := range p.Sockets {
 		w.sockets = append(w.sockets, &simSocket{def: &p.Sockets[i], phase: absent})
 		w.state["socket "+string(p.Sockets[i].Name)] = string(flow.SocketInactive)
 	}
+	for i := range p.Timers {
+		w.state["timer "+string(p.Timers[i].Name)] = string(flow.TimerInactive)
+	}
 	for i := range p.Services {
-		svc := &simService{def: &p.Services[i]}
-		for range svc.def.Run {
-			svc.procs = append(svc.procs, simProcess{phase: absent})
-		}
-		w.services = append(w.services, svc)
-		w.state["service "+string(p.Services[i].Name)] = string(flow.ServiceInactive)
+		w.services = append(w.services, &simService{def: &p.Services[i]})
 	}
 	return w
 }
@@ -106,7 +95,7 @@ func (w *world) step(ev flow.Event) {
 	w.t.Logf("%T%+v\n\t%s", ev, ev, strings.Join(texts, "\n\t"))
 	w.events, w.effects = append(w.events, ev), append(w.effects, texts)
 	if _, ok := ev.(flow.Shutdown); ok {
-		w.ending = true
+		w.ending, w.hurried = true, w.ending
 	}
 	for i, f := range effects {
 		if w.exited {
@@ -174,14 +163,6 @@ func (w *world) socket(name plan.Name) *simSocket {
 	return w.sockets[i]
 }
 
-func (w *world) process(id flow.ProcessID) *simProcess {
-	i := slices.IndexFunc(w.services, func(s *simService) bool { return s.def.Name == id.Service })
-	if i < 0 || id.Run < 0 || id.Run >= len(w.services[i].procs) {
-		w.t.Fatalf("no such process: %v", id)
-	}
-	return &w.services[i].procs[id.Run]
-}
-
 // carryOut does what an effect asks for, or fails the test if that is impossible.
 func (w *world) carryOut(f flow.Effect) {
 	switch f := f.(type) {
@@ -214,12 +195,13 @@ func (w *world) carryOut(f flow.Effect) {
 		i := slices.Index(w.timers, f.Timer)
 		w.require(i >= 0, "cancel %s, which is not armed", timerText(f.Timer))
 		w.timers = slices.Delete(w.timers, i, i+1)
+	case flow.Persist, flow.Announce:
+	case flow.Evaluate:
+		w.evaluate(f)
 	case flow.Reply:
 		w.answer(f)
 	case flow.Transition:
-		unit := f.Kind + " " + string(f.Name)
-		w.require(w.state[unit] == f.From && f.From != f.To, "%s goes from %s to %s, but is %s", unit, f.From, f.To, w.state[unit])
-		w.state[unit] = f.To
+		w.transition(f)
 	case flow.Report:
 		w.cut = w.cut || strings.HasPrefix(f.Message, "flow cut")
 	case flow.Exit:
@@ -297,6 +279,15 @@ func (w *world) report(s *simSocket) {
 	})
 }
 
+func (w *world) evaluate(f flow.Evaluate) {
+	w.later("evaluation", func() flow.Event {
+		if w.often("evaluated") {
+			return flow.Evaluated{Eval: f.Eval, Output: []byte("a")}
+		}
+		return flow.Evaluated{Eval: f.Eval, Reason: "exited with status 1"}
+	})
+}
+
 // connect is one client.
 func (w *world) connect(s *simSocket) {
 	if s.phase != present {
@@ -351,72 +342,6 @@ func (w *world) serve(s *simSocket) {
 	})
 }
 
-func (w *world) spawn(f flow.Spawn) {
-	p := w.process(f.Process)
-	w.require(p.phase == absent, "spawn %s, while %v is %s", processText(f.Process), p.id, p.phase)
-	w.require(f.Process.Incarnation > w.lastProc, "incarnation %d is not new", f.Process.Incarnation)
-	w.require(!w.ending, "spawn %s during a shutdown", processText(f.Process))
-	w.lastProc = f.Process.Incarnation
-	for _, s := range w.sockets {
-		opening := w.state["socket "+string(s.def.Name)] == string(flow.SocketStarting) && s.phase != absent
-		w.require(s.def.Owner != f.Process.Service || !opening, "spawn %s while %s is being opened", processText(f.Process), s.def.Name)
-	}
-	w.checkInherited(f)
-	*p = simProcess{phase: coming, id: f.Process}
-	w.later("process "+processText(f.Process), func() flow.Event {
-		if w.often("spawned") {
-			p.phase = present
-			if w.calm || rapid.Bool().Draw(w.t, "owner accepts") {
-				w.accept(f.Process.Service)
-			}
-			return flow.ProcessStarted{Process: f.Process, PID: 100 + int(f.Process.Incarnation)}
-		}
-		p.phase = absent
-		return flow.ProcessFailed{Process: f.Process, Reason: "no such file"}
-	})
-}
-
-// checkInherited checks that a process gets exactly the open sockets of its
-// service, in definition order.
-func (w *world) checkInherited(f flow.Spawn) {
-	var want []plan.Name
-	for order := range w.sockets {
-		for _, s := range w.sockets {
-			if s.def.Owner == f.Process.Service && s.def.Order == order && s.phase == present {
-				want = append(want, s.def.Name)
-			}
-		}
-	}
-	w.require(slices.Equal(f.Sockets, want), "%s inherits %v, want %v", processText(f.Process), f.Sockets, want)
-}
-
-// accept is an owner that takes what waits at its sockets.
-func (w *world) accept(owner plan.Name) {
-	for _, s := range w.sockets {
-		if s.def.Owner == owner {
-			s.queue = 0
-		}
-	}
-}
-
-func (w *world) kill(f flow.Kill) {
-	p := w.process(f.Process)
-	w.require(p.phase == present && p.id == f.Process, "kill %s, while %v is %s", processText(f.Process), p.id, p.phase)
-	if p.dying || f.Signal != "SIGKILL" && !w.often("dies of SIGTERM") {
-		return
-	}
-	w.exits(p, flow.ExitStatus{Signal: "SIGTERM"})
-}
-
-// exits ends a running process.
-func (w *world) exits(p *simProcess, status flow.ExitStatus) {
-	p.dying = true
-	w.later("process "+processText(p.id), func() flow.Event {
-		p.phase = absent
-		return flow.ProcessExited{Process: p.id, Status: status}
-	})
-}
-
 // hook follows the hooks that drawPlan gives to every unit: "on-start UNIT".
 func (w *world) hook(f flow.RunCommand) {
 	name, unit, ok := strings.Cut(f.Argv[len(f.Argv)-1], " ")
@@ -442,9 +367,7 @@ func (w *world) exit() {
 		w.require(s.phase == absent, "exit while %s is %s", s.def.Name, s.phase)
 	}
 	for _, svc := range w.services {
-		for _, p := range svc.procs {
-			w.require(p.phase == absent, "exit while %v is %s", p.id, p.phase)
-		}
+		w.require(len(svc.procs) == 0, "exit while %s has processes", svc.def.Name)
 	}
 	w.require(len(w.timers) == 0, "exit with timers armed: %v", w.timers)
 	w.require(len(w.unanswered()) == 0, "exit without an answer to %v", w.unanswered())

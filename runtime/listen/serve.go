@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,9 @@ type Access struct {
 	// UID, GID and PID are those of the connecting process, see [peer.Cred]; -1
 	// when they are unknown, as they are for tcp, udp and unix datagrams.
 	UID, GID, PID int
+
+	// Data is what the client has sent, see [Server.WantData].
+	Data []byte
 }
 
 // RetryError says that the machine is short of something, so that nothing can
@@ -68,6 +72,9 @@ type Server struct {
 	local  string
 	stream bool
 	buf    []byte // only for Serve
+	wanted int    // how much of a datagram is read
+
+	readers chan struct{} // a reservation for each client that is read from; nil: none is
 
 	patience time.Duration // maxLinger, shorter in tests
 
@@ -90,6 +97,7 @@ func NewServer(fd int, f Facts) (*Server, error) {
 		local:     f.Local,
 		stream:    f.Stream,
 		buf:       make([]byte, 16<<10),
+		wanted:    1,
 		patience:  maxLinger,
 		lingering: map[*os.File]struct{}{},
 	}, nil
@@ -140,7 +148,16 @@ func (s *Server) Wait() { s.lingerers.Wait() }
 
 // serveOne takes one access. more is false when nothing waits.
 func (s *Server) serveOne(ctx context.Context, report func(Access)) (more bool, err error) {
-	fd, from, err := s.take()
+	if !s.reserve(ctx) {
+		return false, nil
+	}
+	reserved := true
+	defer func() {
+		if reserved {
+			s.unreserve()
+		}
+	}()
+	fd, data, from, err := s.take()
 	switch {
 	case err == nil:
 	case errors.Is(err, unix.EAGAIN):
@@ -154,8 +171,18 @@ func (s *Server) serveOne(ctx context.Context, report func(Access)) (more bool, 
 	}
 	a := Access{Local: s.local, Remote: addressText(from), UID: -1, GID: -1, PID: -1}
 	if fd < 0 {
+		a.Data = data
 		report(a)
 		return true, nil
+	}
+	if s.readers != nil {
+		describe(fd, &a)
+		if s.hear(ctx, fd, a, report) {
+			reserved = false
+			return true, nil
+		}
+		_ = unix.Close(fd) // nothing was written
+		return false, nil
 	}
 	defer func() {
 		// Deferred, so that not even a panic of report leaks the connection.
@@ -166,17 +193,19 @@ func (s *Server) serveOne(ctx context.Context, report func(Access)) (more bool, 
 	return true, nil
 }
 
-// take accepts one connection, or receives one datagram and returns -1 for it.
+// take accepts one connection, or receives one datagram and returns -1 for it and
+// what is wanted of it.
 // The lock keeps the descriptor open; nothing under it blocks. EAGAIN means that
 // nothing waits.
-func (s *Server) take() (int, unix.Sockaddr, error) {
+func (s *Server) take() (int, []byte, unix.Sockaddr, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
-		return -1, nil, unix.EAGAIN
+		return -1, nil, nil, unix.EAGAIN
 	}
 	var (
 		fd   = -1
+		data []byte
 		from unix.Sockaddr
 		err  error
 	)
@@ -185,18 +214,22 @@ func (s *Server) take() (int, unix.Sockaddr, error) {
 	} else {
 		// The rest of the datagram, and descriptors that came with it, are
 		// thrown away by the kernel.
-		_, from, err = unix.Recvfrom(s.fd, s.buf[:1], unix.MSG_DONTWAIT)
+		var n int
+		n, from, err = unix.Recvfrom(s.fd, s.buf[:s.wanted], unix.MSG_DONTWAIT)
+		if err == nil && s.wanted > 1 {
+			data = bytes.Clone(s.buf[:n])
+		}
 	}
 	switch {
 	case err == nil:
-		return fd, from, nil
+		return fd, data, from, nil
 	case errors.Is(err, unix.EINVAL): // it does not listen any more
 		err = ErrShutDown
 	case errors.Is(err, unix.EAGAIN) && shutDown(s.fd):
 		// It is readable for ever, and would be reported at every Arm.
 		err = ErrShutDown
 	}
-	return -1, nil, err
+	return -1, nil, nil, err
 }
 
 // shutDown reports whether nothing more can be received.
@@ -287,20 +320,10 @@ func (s *Server) linger(ctx context.Context, fd, budget int) bool {
 // lingerOn reads until the client closes, has sent too much, or its time is
 // over, and closes the connection.
 func (s *Server) lingerOn(ctx context.Context, conn *os.File, budget int) {
-	ctx, cancel := context.WithTimeout(ctx, s.patience)
-	defer cancel()
-	expired := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(expired)
-		// It fails only when Go's poller could not take the connection, and
-		// then reading does not wait either.
-		_ = conn.SetReadDeadline(longAgo)
-	})
+	ended := s.limit(ctx, conn)
 	// Whatever ends the reading ends the connection.
 	_, _ = io.CopyN(io.Discard, conn, int64(budget))
-	if !stop() {
-		<-expired
-	}
+	ended()
 	s.mu.Lock()
 	delete(s.lingering, conn)
 	s.mu.Unlock()

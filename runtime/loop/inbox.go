@@ -11,7 +11,8 @@ import (
 // never more of them than things in progress.
 const maxRequests = 1024
 
-// entry is one message to the loop: an event, a request, or a look.
+// entry is one message to the loop: an event, a request, a look, the answer of the
+// store, or the begin or end of a subscription.
 type entry struct {
 	event   flow.Event
 	make    func() flow.Event // in place of event
@@ -19,9 +20,20 @@ type entry struct {
 
 	by     string
 	ask    func(flow.Request) flow.Event
-	answer chan<- flow.Reply
+	answer chan<- answer
 
 	look chan<- flow.Snapshot
+
+	save    uint64 // the answer of the store to it
+	saveErr error
+
+	watch, unwatch *watcher
+}
+
+// answer is what becomes of a request.
+type answer struct {
+	reply flow.Reply
+	err   error
 }
 
 // refuse tells whoever sent the entry that its turn will not come.
@@ -35,6 +47,9 @@ func (en entry) refuse() {
 	if en.look != nil {
 		close(en.look)
 	}
+	if en.watch != nil {
+		close(en.watch.to)
+	}
 }
 
 // inbox is the queue in front of the loop, in order of arrival.
@@ -43,7 +58,8 @@ type inbox struct {
 
 	mu      sync.Mutex
 	entries []entry
-	outside int // requests among them
+	outside int  // requests among them
+	full    bool // too much waits for the disk
 	closed  bool
 }
 
@@ -67,12 +83,19 @@ func (in *inbox) submit(en entry) error {
 	switch {
 	case in.closed:
 		return ErrClosed
-	case in.outside >= maxRequests:
+	case in.full || in.outside >= maxRequests:
 		return ErrBusy
 	}
 	in.outside++
 	in.add(en)
 	return nil
+}
+
+// limit says whether requests are to be refused.
+func (in *inbox) limit(full bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.full = full
 }
 
 func (in *inbox) add(en entry) {

@@ -71,23 +71,43 @@ type Loop struct {
 	processes Processes
 	hooks     Hooks
 
+	store    Store    // nil: states are kept in memory only
+	recorder Recorder // nil: nobody wants a record
+	out      outbox
+
+	watchers map[*watcher]bool
+
 	lastRequest uint64
-	asked       map[uint64]chan<- flow.Reply
+	asked       map[uint64]chan<- answer
+	begun       bool // the engine has seen Boot
 	opening     int  // OpenSocket effects without their answer
-	booted      bool // Boot has been applied
+	booted      bool // the effects of Boot have been carried out
 	readied     bool // Ready has been called
-	ending      bool // Shutdown has been applied
+	ending      bool // those of Shutdown have
 }
 
 // New returns a loop that is not running yet; events may be posted already.
 func New(e *flow.Engine, log *slog.Logger) *Loop {
-	return &Loop{engine: e, log: log, inbox: newInbox(), asked: map[uint64]chan<- flow.Reply{}}
+	return &Loop{engine: e, log: log, inbox: newInbox(), watchers: map[*watcher]bool{}, asked: map[uint64]chan<- answer{}}
 }
 
 // Connect says who carries out the effects. It must be called before Run.
 func (l *Loop) Connect(s Sockets, p Processes, h Hooks) {
 	l.sockets, l.processes, l.hooks = s, p, h
 }
+
+// Save says who saves states: effects wait until the states that caused them are
+// on disk. It must be called before Run. Without it states end with the process.
+func (l *Loop) Save(s Store) { l.store = s }
+
+// Recorder is told every event and its effects, in order, on the loop's goroutine.
+// It must not block, and keeps neither.
+type Recorder interface {
+	Step(ev flow.Event, effects []flow.Effect)
+}
+
+// Record says who keeps a record. It must be called before Run.
+func (l *Loop) Record(r Recorder) { l.recorder = r }
 
 // Post delivers an event from inside: it never blocks and is never refused.
 func (l *Loop) Post(ev flow.Event) { l.inbox.put(entry{event: ev}) }
@@ -107,18 +127,19 @@ func (l *Loop) Deliver(event func() flow.Event, discard func()) {
 }
 
 // Ask delivers an event from outside and waits for its answer. event makes the
-// event for the given request.
+// event for the given request. If it was carried out, and what it changed is not on
+// disk, the error is an *UnsavedError.
 func (l *Loop) Ask(ctx context.Context, by string, event func(flow.Request) flow.Event) (flow.Reply, error) {
-	answer := make(chan flow.Reply, 1)
-	if err := l.inbox.submit(entry{by: by, ask: event, answer: answer}); err != nil {
+	answers := make(chan answer, 1)
+	if err := l.inbox.submit(entry{by: by, ask: event, answer: answers}); err != nil {
 		return flow.Reply{}, err
 	}
 	select {
-	case r, ok := <-answer:
+	case a, ok := <-answers:
 		if !ok {
 			return flow.Reply{}, ErrClosed
 		}
-		return r, nil
+		return a.reply, a.err
 	case <-ctx.Done():
 		return flow.Reply{}, context.Cause(ctx)
 	}
@@ -164,7 +185,7 @@ func (l *Loop) Run(ctx context.Context) {
 			}
 		case <-l.timers.C():
 			for id, ok := l.timers.due(time.Now()); ok; id, ok = l.timers.due(time.Now()) {
-				if l.step(ctx, flow.TimerFired{Timer: id}) {
+				if l.fire(ctx, id) {
 					return
 				}
 			}
@@ -176,8 +197,16 @@ func (l *Loop) Run(ctx context.Context) {
 // apply handles one entry of the inbox and reports whether it was the last.
 func (l *Loop) apply(ctx context.Context, en entry) bool {
 	switch {
+	case en.save != 0:
+		return l.saved(ctx, en.save, en.saveErr)
 	case en.look != nil:
 		en.look <- l.engine.Snapshot()
+		return false
+	case en.watch != nil:
+		l.watchers[en.watch] = true
+		return false
+	case en.unwatch != nil:
+		l.unwatch(en.unwatch)
 		return false
 	case en.ask != nil:
 		l.lastRequest++
@@ -193,11 +222,36 @@ func (l *Loop) apply(ctx context.Context, en entry) bool {
 	return l.step(ctx, ev)
 }
 
-// step applies one event and carries out its effects.
+// fire applies the end of a timer and reports whether that was the end of all.
+func (l *Loop) fire(ctx context.Context, id flow.TimerID) bool {
+	if id == holdTimer {
+		return l.giveUp(ctx)
+	}
+	return l.step(ctx, flow.TimerFired{Timer: id})
+}
+
+// step applies one event and carries out its effects, unless they have to wait.
 func (l *Loop) step(ctx context.Context, ev flow.Event) (exit bool) {
+	if _, ok := ev.(flow.Boot); ok {
+		l.begun = true
+	}
+	effects := l.engine.Step(ev)
+	if l.recorder != nil {
+		l.recorder.Step(ev, effects)
+	}
+	if len(l.out.steps) > 0 || l.persists(effects) {
+		l.hold(ev, effects)
+		return false
+	}
+	return l.perform(ctx, ev, effects, nil)
+}
+
+// perform carries out the effects of one event. unsaved is why the states that it
+// changed are not on disk.
+func (l *Loop) perform(ctx context.Context, ev flow.Event, effects []flow.Effect, unsaved error) (exit bool) {
 	l.count(ev)
 	var open []plan.Name
-	for _, f := range l.engine.Step(ev) {
+	for _, f := range effects {
 		switch f := f.(type) {
 		case flow.OpenSocket:
 			open = append(open, f.Socket)
@@ -223,13 +277,15 @@ func (l *Loop) step(ctx context.Context, ev flow.Event) (exit bool) {
 			l.processes.Command(f)
 		case flow.Evaluate:
 			l.processes.Evaluate(f)
-		case flow.Persist, flow.Announce:
+		case flow.Persist: // has been saved
+		case flow.Announce:
+			l.announce(f)
 		case flow.ArmTimer:
 			l.timers.arm(f.Timer, time.Now().Add(f.D))
 		case flow.CancelTimer:
 			l.timers.cancel(f.Timer)
 		case flow.Reply:
-			l.reply(f)
+			l.reply(f, l.unsaved(ev, f.Outcome, unsaved))
 		case flow.Transition:
 			l.transition(ctx, f)
 		case flow.Report:
@@ -276,11 +332,17 @@ func (l *Loop) tell(ev flow.Event) {
 	}
 }
 
-func (l *Loop) reply(r flow.Reply) {
-	if answer, ok := l.asked[r.Request]; ok {
-		delete(l.asked, r.Request)
-		answer <- r
+func (l *Loop) reply(r flow.Reply, unsaved error) {
+	to, ok := l.asked[r.Request]
+	if !ok {
+		return
 	}
+	delete(l.asked, r.Request)
+	a := answer{reply: r}
+	if unsaved != nil {
+		a.err = &UnsavedError{Message: r.Message, Err: unsaved}
+	}
+	to <- a
 }
 
 func (l *Loop) transition(ctx context.Context, t flow.Transition) {
@@ -288,8 +350,12 @@ func (l *Loop) transition(ctx context.Context, t flow.Transition) {
 	if t.Failure {
 		level = slog.LevelError
 	}
+	name := string(t.Name)
+	if t.Instance != "" {
+		name += "[" + t.Instance + "]"
+	}
 	l.log.LogAttrs(ctx, level, "state changed",
-		slog.String(t.Kind, string(t.Name)),
+		slog.String(t.Kind, name),
 		slog.String("state", t.To),
 		slog.String("from", t.From),
 		slog.String("cause", t.Cause))
@@ -298,9 +364,12 @@ func (l *Loop) transition(ctx context.Context, t flow.Transition) {
 // end refuses whoever still waits.
 func (l *Loop) end() {
 	refuse(l.inbox.close())
-	for id, answer := range l.asked {
+	for id, to := range l.asked {
 		delete(l.asked, id)
-		close(answer)
+		close(to)
+	}
+	for w := range l.watchers {
+		l.unwatch(w)
 	}
 }
 

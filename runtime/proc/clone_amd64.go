@@ -32,6 +32,7 @@ const (
 	argPidfd      = 1
 	argChildTID   = 2
 	argExitSignal = 4
+	argCgroup     = 10
 )
 
 // startClone starts the job by clone3, or returns errCloneRefused.
@@ -48,11 +49,11 @@ func startClone(j *job, timeout time.Duration) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if j.Cred != nil {
+	if j.Cred != nil || j.Caps.Restrict {
 		dump.enter()
 		defer dump.leave()
 	}
-	return s.clone(timeout)
+	return s.clone(j, timeout)
 }
 
 // newCloneScript returns the steps that end in the service itself.
@@ -61,12 +62,17 @@ func newCloneScript(j *job) (*script, error) {
 	env := s.image.texts(j.Env)
 	s.session()
 	s.pack(j)
-	if len(j.Files) > 0 {
-		env = append(env, s.identity()...)
+	if j.hasIdentity() {
+		env = append(env, s.identity(j)...)
 	}
 	s.openFiles()
 	s.seal(j, 0)
+	s.umask(j.Umask)
+	s.limits(j.Limits)
+	s.restrictBefore(j.Caps)
 	s.credentials(j.Cred)
+	s.restrictAfter(j.Caps)
+	s.noNewPrivileges(j.NoNew)
 	s.directory(j.Dir)
 	if err := s.blocking(j); err != nil {
 		return nil, err
@@ -86,18 +92,22 @@ var kernelHasPidfs = sync.OnceValue(func() bool {
 
 // identity has the new process write its own pid, and the inode of its own pidfd,
 // into the variables it returns.
-func (s *script) identity() []arg {
-	pid, digits := s.image.textAndRoom(envPID+"=", maxUint64Text)
-	get := s.add("getpid", "", unix.SYS_GETPID)
-	s.feed(get, s.add("format", "the pid", callFormat, arg{}, digits))
-	if !kernelHasPidfs() {
-		return []arg{pid}
+func (s *script) identity(j *job) []arg {
+	var env []arg
+	for _, name := range j.pidVariables() {
+		pid, digits := s.image.textAndRoom(name+"=", maxUint64Text)
+		get := s.add("getpid", "", unix.SYS_GETPID)
+		s.feed(get, s.add("format", "the pid", callFormat, arg{}, digits))
+		env = append(env, pid)
+	}
+	if len(j.Files) == 0 || !kernelHasPidfs() {
+		return env
 	}
 	id, digits := s.image.textAndRoom(envPIDFDID+"=", maxUint64Text)
 	info := s.image.space(int(unsafe.Sizeof(unix.Statx_t{})))
 	ino := info
 	ino.value += uint64(unsafe.Offsetof(unix.Statx_t{}.Ino))
-	get = s.add("getpid", "", unix.SYS_GETPID)
+	get := s.add("getpid", "", unix.SYS_GETPID)
 	open := s.add("pidfd_open", "", unix.SYS_PIDFD_OPEN)
 	stat := s.add("statx", "of the pidfd", unix.SYS_STATX, arg{}, s.image.text(""),
 		num(unix.AT_EMPTY_PATH), num(unix.STATX_INO), info)
@@ -105,7 +115,7 @@ func (s *script) identity() []arg {
 	s.feed(open, stat)
 	load := s.add("load", "the inode", callLoad, ino)
 	s.feed(load, s.add("format", "the inode", callFormat, arg{}, digits))
-	return []arg{pid, id}
+	return append(env, id)
 }
 
 // openFiles gives the service the limit of open files that the daemon was started
@@ -116,17 +126,17 @@ func (s *script) openFiles() {
 	if !ok {
 		return
 	}
-	limit := s.image.space(2 * wordSize)
-	at := int(limit.value) / wordSize
-	s.image.words[at], s.image.words[at+1] = l.Soft, l.Hard
-	s.add("set the limit of open files to", fmt.Sprintf("%d:%d", l.Soft, l.Hard),
-		unix.SYS_PRLIMIT64, num(0), num(unix.RLIMIT_NOFILE), limit, num(0))
+	s.limits([]Limit{{Resource: "nofile", Soft: l.Soft, Hard: l.Hard}})
 }
 
 // clone starts the process and returns when it has become the service.
-func (s *script) clone(timeout time.Duration) (*Process, error) {
+func (s *script) clone(j *job, timeout time.Duration) (*Process, error) {
 	im := s.image
 	im.words[argFlags] = cloneFlags
+	if j.cgroup != nil {
+		im.words[argFlags] |= unix.CLONE_INTO_CGROUP
+		im.words[argCgroup] = uint64(j.cgroup.fd)
+	}
 	im.words[argExitSignal] = uint64(unix.SIGCHLD)
 	im.words[wordShared] = 1
 	im.set(argPidfd, arg{value: wordPidfd * wordSize, place: true})
@@ -140,7 +150,7 @@ func (s *script) clone(timeout time.Duration) (*Process, error) {
 		case unix.ENOSYS, unix.EPERM, unix.EINVAL:
 			return nil, errCloneRefused
 		}
-		return nil, &stepError{verb: "clone", errno: errno}
+		return nil, cloneError(j, errno)
 	}
 	pidfd := int(int32(im.words[wordPidfd]))
 	late := !im.wait(pidfd, timeout)
@@ -153,7 +163,15 @@ func (s *script) clone(timeout time.Duration) (*Process, error) {
 		// SIGKILL and the memory is not ours before.
 		return nil, errors.Join(err, discard(pidfd))
 	}
-	return newProcess(int(r), pidfd)
+	return newProcess(int(r), pidfd, j.cgroup)
+}
+
+func cloneError(j *job, errno syscall.Errno) error {
+	e := &stepError{verb: "clone", errno: errno}
+	if j.cgroup != nil {
+		e.object = "into control group " + j.cgroup.String()
+	}
+	return e
 }
 
 // wait returns true when the new process has left the memory, and false after

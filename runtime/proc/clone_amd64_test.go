@@ -56,7 +56,7 @@ func TestAssemblyFormat(t *testing.T) {
 		s.add("dup", "", unix.SYS_DUP3, num(out.FD()), num(1), num(0))
 		s.exec("/bin/sh", []string{"sh", "-c", "echo $VA $VB $VC $VD $VE $VF $VG $VH"}, env)
 	})
-	p, err := s.clone(startTimeout)
+	p, err := s.clone(&job{}, startTimeout)
 	if err != nil {
 		t.Fatal(errors.Join(err, out.Close()))
 	}
@@ -88,7 +88,7 @@ func TestCloneThatDoesNotArrive(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := bare(t, tt.steps)
 			s.exec("/bin/true", []string{"true"}, nil)
-			p, err := s.clone(50 * time.Millisecond)
+			p, err := s.clone(&job{}, 50*time.Millisecond)
 			if err == nil {
 				endGroup(t, p)
 				t.Fatal("it started")

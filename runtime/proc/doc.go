@@ -22,6 +22,17 @@
 // goroutine can disturb. The cost of a start grows with the descriptors that
 // the daemon holds, by about 0.4 µs each.
 //
+// The same list sets what a service is restricted to (setup.go, capability.go), in
+// an order that matters: limits and the bounding set while there is the right to
+// change them, then the user, then the capabilities that are left, and only then
+// no_new_privs.
+//
+// # What belongs to a process
+//
+// Its process group, and where a control group of version 2 may be made, all that
+// is in that ([Cgroups]). Who wants to know whether another process belongs to it
+// has a pidfd and asks [Process.Owns].
+//
 // # How a process is watched
 //
 // By its pidfd, in the poller of the Go runtime, and never by wait4(-1), which

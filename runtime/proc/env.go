@@ -21,16 +21,18 @@ const (
 	maxUint64Text = len("18446744073709551615")
 )
 
-// withoutSocketEnv returns a copy of env without any variable of the protocol: a
-// daemon that was itself activated must not pass its own on.
-func withoutSocketEnv(env []string) []string {
+// withoutSocketEnv returns a copy of env without any variable of the protocol, or
+// of others: a daemon that was itself activated must not pass its own on.
+func withoutSocketEnv(env, others []string) []string {
 	var out []string
 	for _, kv := range env {
 		key, _, _ := strings.Cut(kv, "=")
 		switch key {
 		case envPID, envPIDFDID, envFDs, envFDNames, envRindFDs, envRindCount, envRindNames:
 		default:
-			out = append(out, kv)
+			if !slices.Contains(others, key) {
+				out = append(out, kv)
+			}
 		}
 	}
 	return out
@@ -42,19 +44,23 @@ func socketEnv(files []File) []string {
 	if len(files) == 0 {
 		return nil
 	}
-	var nums, names []string
+	var all, nums, names []string
 	for i, f := range files {
-		nums = append(nums, strconv.Itoa(firstFile+i))
-		names = append(names, f.Name)
+		all = append(all, f.Name)
+		if !f.Stored {
+			nums = append(nums, strconv.Itoa(firstFile+i))
+			names = append(names, f.Name)
+		}
 	}
-	n, joined := strconv.Itoa(len(files)), strings.Join(names, ":")
-	return []string{
-		envFDs + "=" + n,
-		envFDNames + "=" + joined,
-		envRindFDs + "=" + strings.Join(nums, ","),
-		envRindCount + "=" + n,
-		envRindNames + "=" + joined,
+	env := []string{envFDs + "=" + strconv.Itoa(len(files)), envFDNames + "=" + strings.Join(all, ":")}
+	if len(names) == 0 {
+		return env
 	}
+	return append(env,
+		envRindFDs+"="+strings.Join(nums, ","),
+		envRindCount+"="+strconv.Itoa(len(names)),
+		envRindNames+"="+strings.Join(names, ":"),
+	)
 }
 
 // ownPidfdInode returns the inode of a pidfd of this process, and false if the
@@ -76,10 +82,25 @@ func ownPidfdInode() (uint64, bool) {
 
 // identityEnv returns the variables that name this very process, for a launcher
 // that is about to become the service.
-func identityEnv() []string {
-	env := []string{envPID + "=" + strconv.Itoa(unix.Getpid())}
+func identityEnv(j *job) []string {
+	var env []string
+	for _, name := range j.pidVariables() {
+		env = append(env, name+"="+strconv.Itoa(unix.Getpid()))
+	}
+	if len(j.Files) == 0 {
+		return env
+	}
 	if ino, ok := ownPidfdInode(); ok {
 		env = append(env, envPIDFDID+"="+strconv.FormatUint(ino, 10))
 	}
-	return slices.Clip(env)
+	return env
+}
+
+// pidVariables are the variables that have the pid of the service.
+func (j *job) pidVariables() []string {
+	names := slices.Clone(j.PIDEnv)
+	if len(j.Files) > 0 {
+		names = append(names, envPID)
+	}
+	return names
 }

@@ -100,6 +100,14 @@ func (im *image) ids(ids []uint32) arg {
 	return a
 }
 
+// pair returns two words.
+func (im *image) pair(first, second uint64) arg {
+	a := im.space(2 * wordSize)
+	at := int(a.value) / wordSize
+	im.words[at], im.words[at+1] = first, second
+	return a
+}
+
 // bytes is everything from a place on.
 func (im *image) bytes(a arg) []byte {
 	words := im.words[a.value/wordSize:]

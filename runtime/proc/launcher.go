@@ -55,7 +55,14 @@ func startLauncher(j *job, timeout time.Duration) (*Process, error) {
 	}
 	report := os.NewFile(uintptr(pipe[0]), "launcher report")
 	defer func() { _ = report.Close() }()
-	pid, pidfd, err := forkLauncher(j, memfd, pipe[1])
+	group, err := openGroup(j.cgroup)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("launcher: %w", err), unix.Close(pipe[1]))
+	}
+	pid, pidfd, err := forkLauncher(j, memfd, pipe[1], group)
+	if group >= 0 {
+		_ = unix.Close(group)
+	}
 	// Ours must be closed, or the end of the launcher's would not show.
 	_ = unix.Close(pipe[1])
 	if err != nil {
@@ -64,12 +71,12 @@ func startLauncher(j *job, timeout time.Duration) (*Process, error) {
 	if err := readReport(report, timeout); err != nil {
 		return nil, errors.Join(err, kill(pidfd), unix.Close(pidfd))
 	}
-	return newProcess(pid, pidfd)
+	return newProcess(pid, pidfd, j.cgroup)
 }
 
 // forkLauncher starts the launcher. The numbers are passed as they are: as an
 // os.File each would lose O_NONBLOCK on the description that it shares.
-func forkLauncher(j *job, memfd, report int) (pid, pidfd int, err error) {
+func forkLauncher(j *job, memfd, report, group int) (pid, pidfd int, err error) {
 	files := make([]uintptr, launcherFiles, launcherFiles+len(j.Files))
 	for i, fd := range j.Stdio {
 		files[i] = uintptr(fd) // Null is what ForkExec takes for closed
@@ -77,6 +84,9 @@ func forkLauncher(j *job, memfd, report int) (pid, pidfd int, err error) {
 	files[launcherJob], files[launcherReport] = uintptr(memfd), uintptr(report)
 	for _, f := range j.Files {
 		files = append(files, uintptr(f.FD))
+	}
+	if group >= 0 {
+		files = append(files, uintptr(group))
 	}
 	pidfd = -1
 	pid, err = syscall.ForkExec(launcherExe, []string{launcherName}, &syscall.ProcAttr{
@@ -97,6 +107,19 @@ func forkLauncher(j *job, memfd, report int) (pid, pidfd int, err error) {
 	return pid, pidfd, nil
 }
 
+// openGroup opens the file that moves whoever writes 0 to it into the group. It
+// returns -1 without a group.
+func openGroup(g *Cgroup) (int, error) {
+	if g == nil {
+		return -1, nil
+	}
+	fd, err := unix.Openat(g.fd, "cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open %s/cgroup.procs: %w", g, err)
+	}
+	return fd, nil
+}
+
 // sealedJob returns a memfd with the job that nobody can change any more, with
 // the numbers that descriptors have in the launcher.
 func sealedJob(j *job) (int, error) {
@@ -110,6 +133,9 @@ func sealedJob(j *job) (int, error) {
 		if fd != Null {
 			in.Stdio[i] = i
 		}
+	}
+	if j.cgroup != nil {
+		in.Group = launcherFiles + len(j.Files)
 	}
 	var buf bytes.Buffer
 	if err := gob.NewEncoder(&buf).Encode(&in); err != nil {
@@ -203,17 +229,23 @@ func launch(report int) error {
 	if err != nil {
 		return err
 	}
-	env := j.Env
-	if len(j.Files) > 0 {
-		env = append(env, identityEnv()...)
+	env := append(j.Env, identityEnv(j)...)
+	if err := ownOpenFiles(j.Limits); err != nil {
+		return err
 	}
 	s := &script{image: newImage()}
+	s.join(j.Group)
 	s.session()
 	// The places are all taken from the start, by the service's descriptors and
 	// the launcher's two: none can be a descriptor of the Go runtime.
 	s.pack(j)
 	s.seal(j, unix.CLOSE_RANGE_CLOEXEC)
+	s.umask(j.Umask)
+	s.limits(j.Limits)
+	s.restrictBefore(j.Caps)
 	s.credentials(j.Cred)
+	s.restrictAfter(j.Caps)
+	s.noNewPrivileges(j.NoNew)
 	s.directory(j.Dir)
 	if err := s.blocking(j); err != nil {
 		return err

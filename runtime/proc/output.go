@@ -67,6 +67,29 @@ func (o *Output) Run(ctx context.Context, handle func(line []byte)) error {
 	return errors.Join(o.run(ctx, handle), o.file.Close())
 }
 
+// Collect returns everything that is printed until the last writer is gone, at
+// most limit bytes. It fails if there is more, or when ctx ends, with what came
+// until then.
+//
+// Collect is called once in place of Run, and closes the Output.
+func (o *Output) Collect(ctx context.Context, limit int) ([]byte, error) {
+	if err := o.take(); err != nil {
+		return nil, err
+	}
+	defer func() { _ = o.file.Close() }()
+	defer expire(ctx, o.file)()
+	b, err := io.ReadAll(io.LimitReader(o.file, int64(limit)+1))
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return b, fmt.Errorf("output: %w", context.Cause(ctx))
+	case err != nil:
+		return b, fmt.Errorf("output: %w", err)
+	case len(b) > limit:
+		return b[:limit], fmt.Errorf("output: more than %d bytes", limit)
+	}
+	return b, nil
+}
+
 func (o *Output) run(ctx context.Context, handle func(line []byte)) error {
 	defer expire(ctx, o.file)()
 	l := lines{handle: handle}

@@ -29,6 +29,8 @@ type Process struct {
 
 	turn chan struct{} // held by the one Wait that polls
 
+	cgroup *Cgroup // of everything that belongs to it; nil: its process group does
+
 	mu     sync.Mutex
 	closed bool
 	ended  bool
@@ -71,17 +73,28 @@ func (e Exit) String() string {
 
 // newProcess watches the process that pidfd refers to, and takes over pidfd. If
 // it cannot, the process is killed and reaped.
-func newProcess(pid, pidfd int) (*Process, error) {
+func newProcess(pid, pidfd int, group *Cgroup) (*Process, error) {
+	p, err := watchPidfd(pid, pidfd, kill)
+	if err != nil {
+		return nil, err
+	}
+	p.cgroup = group
+	return p, nil
+}
+
+// watchPidfd watches the process that pidfd refers to, and takes over pidfd. If
+// it cannot, it calls abandon before it closes pidfd.
+func watchPidfd(pid, pidfd int, abandon func(pidfd int) error) (*Process, error) {
 	// os.NewFile hands only nonblocking descriptors to the poller. For a pidfd the
 	// flag also means that waitid does not block, which is not wanted.
 	if err := unix.SetNonblock(pidfd, true); err != nil {
-		return nil, errors.Join(fmt.Errorf("watch: %w", err), kill(pidfd), unix.Close(pidfd))
+		return nil, errors.Join(fmt.Errorf("watch: %w", err), abandon(pidfd), unix.Close(pidfd))
 	}
 	file := os.NewFile(uintptr(pidfd), "pidfd")
 	conn, err := file.SyscallConn()
 	// A file that is not in the poller has no deadlines.
 	if err = errors.Join(err, unix.SetNonblock(pidfd, false), file.SetReadDeadline(time.Time{})); err != nil {
-		return nil, errors.Join(fmt.Errorf("watch: %w", err), kill(pidfd), file.Close())
+		return nil, errors.Join(fmt.Errorf("watch: %w", err), abandon(pidfd), file.Close())
 	}
 	return &Process{pid: pid, file: file, conn: conn, turn: make(chan struct{}, 1)}, nil
 }
@@ -142,14 +155,27 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return p.signalled(sig, p.closedOr(errors.Join(err, sigErr)))
 }
 
-// SignalGroup sends a signal to every member of the process group, also after the
-// process itself has ended, until Close. If there is no member, the error is
-// os.ErrProcessDone.
+// SignalGroup sends a signal to everything that belongs to the process: the
+// members of its process group and of its control group, if it has one. It does
+// so also after the process itself has ended, until Close. If nobody is left in
+// the process group, the error is os.ErrProcessDone.
 func (p *Process) SignalGroup(sig syscall.Signal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock() // Close must not reap before the signal is sent
 	if p.closed {
 		return p.signalled(sig, os.ErrClosed)
+	}
+	var others error
+	switch {
+	case p.cgroup == nil:
+	case sig == unix.SIGKILL:
+		others = p.cgroup.Kill()
+	default:
+		others = p.cgroup.signal(sig, p.pid)
+	}
+	if others != nil {
+		// What the control group has is no reason to spare the process group.
+		return p.failed("signal the control group of", errors.Join(others, unix.Kill(-p.pid, sig)))
 	}
 	return p.signalled(sig, unix.Kill(-p.pid, sig))
 }
@@ -213,7 +239,8 @@ const (
 )
 
 // waitExit calls waitid for the process of pidfd. A process that is not a child
-// of this one, or was reaped by somebody else, has an unknown exit.
+// of this one, or was reaped by somebody else, has an unknown exit, unless the
+// kernel remembers it.
 func waitExit(pidfd, options int) (Exit, error) {
 	var info siginfoChild
 	for {
@@ -222,6 +249,9 @@ func waitExit(pidfd, options int) (Exit, error) {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case errors.Is(err, unix.ECHILD):
+			if exit, ok := exitOf(pidfd); ok {
+				return exit, nil
+			}
 			return Exit{Unknown: true}, nil
 		case err != nil:
 			return Exit{}, fmt.Errorf("waitid: %w", err)

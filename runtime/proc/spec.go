@@ -43,6 +43,27 @@ type Spec struct {
 	// Cred is who runs the service. Nil is who runs the daemon.
 	Cred *Credential
 
+	// Umask is the file mode creation mask; nil is the daemon's own.
+	Umask *uint32
+
+	// Limits are resource limits that differ from the daemon's own.
+	Limits []Limit
+
+	// Capabilities are all that the service has, by the names of capabilities(7),
+	// and all that it can get: nothing else is in its bounding set. Nil is what
+	// its user has.
+	Capabilities []string
+
+	// NoNewPrivileges makes set-user-ID programs and the like ordinary ones.
+	NoNewPrivileges bool
+
+	// Cgroup is the control group of the service, or nil. It must outlive the
+	// Process.
+	Cgroup *Cgroup
+
+	// PIDEnv are the names of variables that have the pid of the service.
+	PIDEnv []string
+
 	// Files become descriptors 3, 4, … in this order.
 	Files []File
 
@@ -68,7 +89,21 @@ type File struct {
 	// poll it, but never accept or read from it without MSG_DONTWAIT or a
 	// description of its own.
 	NonBlock bool
+
+	// Stored says that the descriptor is one that the service gave away to get it
+	// back (FDSTORE=1 of sd_notify(3)). Its flags are the service's own business,
+	// and it is not among the sockets of RIND_SOCKET_NAMES.
+	Stored bool
 }
+
+// A Limit is a resource limit, see setrlimit(2). [Infinity] is none.
+type Limit struct {
+	Resource   string // "nofile", as in the names RLIMIT_NOFILE and so on
+	Soft, Hard uint64
+}
+
+// Infinity is the value of a [Limit] that is none.
+const Infinity = unix.RLIM_INFINITY
 
 // job is a Spec that was checked and made ready for either way of starting it.
 // Its fields are exported for gob, which carries it to the launcher.
@@ -81,7 +116,19 @@ type job struct {
 	Cred  *Credential
 	Files []File
 	Stdio [3]int
+
+	Umask  int // -1: as it is
+	Limits []Limit
+	Caps   privileges
+	NoNew  bool
+	PIDEnv []string
+	Group  int // descriptor of cgroup.procs, for the launcher alone; -1: none
+
+	cgroup *Cgroup
 }
+
+// hasIdentity says whether variables have to be made in the new process.
+func (j *job) hasIdentity() bool { return len(j.Files)+len(j.PIDEnv) > 0 }
 
 func newJob(spec *Spec) (*job, error) {
 	path, err := lookPath(spec)
@@ -92,13 +139,21 @@ func newJob(spec *Spec) (*job, error) {
 		Name:  spec.Name,
 		Path:  path,
 		Argv:  append([]string{spec.Exec}, spec.Args...),
-		Env:   append(withoutSocketEnv(spec.Env), socketEnv(spec.Files)...),
+		Env:   append(withoutSocketEnv(spec.Env, spec.PIDEnv), socketEnv(spec.Files)...),
 		Dir:   spec.Dir,
 		Cred:  spec.Cred,
 		Files: spec.Files,
 		Stdio: [3]int{spec.Stdin, spec.Stdout, spec.Stderr},
+
+		Umask: -1, Limits: spec.Limits, NoNew: spec.NoNewPrivileges, PIDEnv: spec.PIDEnv, Group: -1, cgroup: spec.Cgroup,
+	}
+	if spec.Umask != nil {
+		j.Umask = int(*spec.Umask & maxUmask)
 	}
 	if err := j.check(); err != nil {
+		return nil, err
+	}
+	if j.Caps, err = restrict(spec.Capabilities, j.Cred, j.NoNew); err != nil {
 		return nil, err
 	}
 	if j.Cred.isOwn() {
@@ -120,6 +175,14 @@ func (j *job) check() error {
 	for i, fd := range j.Stdio {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil && fd != Null {
 			return fmt.Errorf("descriptor %d for %s: %w", fd, stdioNames[i], err)
+		}
+	}
+	for _, l := range j.Limits {
+		if _, ok := resources[l.Resource]; !ok {
+			return fmt.Errorf("limit %q: there is no such resource", l.Resource)
+		}
+		if l.Soft > l.Hard {
+			return fmt.Errorf("limit %s: the soft limit is above the hard one", l)
 		}
 	}
 	for _, f := range j.Files {

@@ -171,6 +171,9 @@ func (s *script) directory(dir string) {
 // exists: they are those of a listener, and nobody changes them.
 func (s *script) blocking(j *job) error {
 	for i, f := range j.Files {
+		if f.Stored {
+			continue
+		}
 		flags, err := unix.FcntlInt(uintptr(f.FD), unix.F_GETFL, 0)
 		if err != nil {
 			return fmt.Errorf("descriptor %d for socket %q: %w", f.FD, f.Name, err)
@@ -230,6 +233,8 @@ func (e *stepError) hint() string {
 		return "needs Linux 5.11"
 	case e.verb == "setuid" && e.errno == unix.EPERM:
 		return "needs CAP_SETUID"
+	case e.verb == verbLimit && e.errno == unix.EPERM:
+		return "above the hard limit of rindrun, or of the kernel: needs CAP_SYS_RESOURCE"
 	case (e.verb == "setgid" || e.verb == "setgroups") && e.errno == unix.EPERM:
 		return "needs CAP_SETGID"
 	case e.verb == "exec":

@@ -1,0 +1,40 @@
+package control
+
+import (
+	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
+	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/runtime/flow"
+)
+
+func serviceStatus(s flow.ServiceStatus) *controlv1.ServiceStatus {
+	st := &controlv1.ServiceStatus{
+		Name: string(s.Def.Name), State: string(s.State), Pids: numbers(s.PIDs),
+		Reason: s.Reason, LastError: s.LastError, Starts: s.Starts, Restarts: s.Restarts,
+		WaitsFor: texts(s.WaitsFor), Saying: s.Saying, Status: s.Status,
+	}
+	for i := range s.Instances {
+		in := &s.Instances[i]
+		st.Instances = append(st.Instances, &controlv1.InstanceStatus{
+			Instance: in.Instance, State: string(in.State), Pids: numbers(in.PIDs),
+			Reason: in.Reason, LastError: in.LastError, Starts: in.Starts, Restarts: in.Restarts,
+			WaitsFor: texts(in.WaitsFor), Saying: in.Saying, Status: in.Status,
+		})
+	}
+	return st
+}
+
+func numbers(pids []int) []int32 {
+	var list []int32
+	for _, pid := range pids {
+		list = append(list, int32(pid))
+	}
+	return list
+}
+
+func texts(names []plan.Name) []string {
+	var list []string
+	for _, n := range names {
+		list = append(list, string(n))
+	}
+	return list
+}

@@ -90,7 +90,7 @@ func Compile(inputs []Input, opts Options) Result {
 	for _, f := range files {
 		context.Files = append(context.Files, f.Source)
 	}
-	res.Diags, res.Suppressed = opts.Policy.Apply(res.Diags.All(), context)
+	res.Diags, res.Suppressed = opts.Policy.Apply(res.Diags, context)
 	if res.Diags.Errors() > 0 {
 		return res
 	}
@@ -99,7 +99,7 @@ func Compile(inputs []Input, opts Options) Result {
 		sources[i] = lower.Source{Name: planName(inputs[i]), File: f}
 	}
 	res.Plan = lower.Lower(program, opts.Compiler, sources, func(at source.Place) int {
-		return index.HeaderLine(at.File, at.Kind, at.Unit)
+		return index.HeaderLine(at.File(), at.Kind(), at.Index())
 	})
 	return res
 }

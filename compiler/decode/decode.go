@@ -40,6 +40,7 @@ type decoder struct {
 	diags *diag.List
 
 	broken map[int]bool // first segments of units with an error already reported
+	kept   bool         // whether the last error is in diags
 }
 
 // readable checks that the file is text within the limits, and splits it.
@@ -99,9 +100,9 @@ func (d *decoder) file() {
 // units binds the units of a kind. A nil one could not be decoded.
 func (d *decoder) units(kind *unit.Kind, units []map[string]any) {
 	for i, values := range units {
-		at := source.Place{File: d.src, Kind: kind.Name, Unit: i}
+		at := source.UnitPlace(d.src, kind.Name, i)
 		item, done := kind.Begin(d.out, at)
-		b := binder{found: &findings{}, what: describe(kind.Name, values)}
+		b := binder{found: &findings{list: d.diags}, what: describe(kind.Name, values)}
 		first := d.lay.units[kind.Name][i]
 		if values == nil {
 			b.only(&kind.Table, "name", item, d.rescueName(first), at)
@@ -112,6 +113,7 @@ func (d *decoder) units(kind *unit.Kind, units []map[string]any) {
 		if b.found.count() == 0 { // else what seems to be missing may be what is wrong
 			b.contradictions(item)
 		}
+		units[i] = nil // nobody needs it any more, and a large file has many
 		d.add(b.found, at)
 		done(d.broken[first] || b.found.count() > 0)
 	}
@@ -126,7 +128,7 @@ func (d *decoder) add(found *findings, at source.Place) {
 		d.diags.Add(diag.Diagnostic{
 			Code:     diag.TooManyErrors,
 			Severity: diag.Error,
-			Message:  fmt.Sprintf("the %s has %d more errors", at.Kind, found.more),
+			Message:  fmt.Sprintf("the %s has %d more errors", at.Kind(), found.more),
 			At:       at,
 			Help:     "fix the others first",
 		})
@@ -243,6 +245,7 @@ func (d *decoder) span(start, end int) source.Span {
 }
 
 func (d *decoder) error(code diag.Code, at source.Span, help, format string, args ...any) {
+	before := len(d.diags.All())
 	d.diags.Add(diag.Diagnostic{
 		Code:     code,
 		Severity: diag.Error,
@@ -250,10 +253,12 @@ func (d *decoder) error(code diag.Code, at source.Span, help, format string, arg
 		Span:     at,
 		Help:     help,
 	})
+	d.kept = len(d.diags.All()) > before
 }
 
 // fix attaches a fix to the last error.
 func (d *decoder) fix(old, replacement string) {
-	all := d.diags.All()
-	all[len(all)-1].Fix = &diag.Fix{Old: old, New: replacement}
+	if all := d.diags.All(); d.kept {
+		all[len(all)-1].Fix = &diag.Fix{Old: old, New: replacement}
+	}
 }

@@ -25,17 +25,17 @@ func (x *Index) Locate(p source.Place) source.Span {
 	if p.IsZero() {
 		return source.Span{}
 	}
-	fi := x.file(p.File)
-	first, ok := fi.first(p.Kind, p.Unit)
+	fi := x.file(p.File())
+	first, ok := fi.first(p.Kind(), p.Index())
 	if !ok {
-		return source.Span{File: p.File}
+		return source.Span{File: p.File()}
 	}
 	header := fi.lay.segments[first]
 	found := extent{header.start, header.head}
-	if len(p.Path) > 0 {
-		found = fi.find(p, fi.unit(first), found)
+	if path := p.Path(); len(path) > 0 {
+		found = fi.find(p, path, fi.unit(first), found)
 	}
-	return source.Span{File: p.File, Start: found.start, End: found.end}
+	return source.Span{File: p.File(), Start: found.start, End: found.end}
 }
 
 // HeaderLine returns the line, from 1, of the header of a unit, and 0 if there
@@ -98,22 +98,23 @@ func (fi *fileIndex) unit(first int) *node {
 }
 
 // find walks from root along the path of p, as far as it goes.
-func (fi *fileIndex) find(p source.Place, root *node, found extent) extent {
+func (fi *fileIndex) find(p source.Place, path []source.Step, root *node, found extent) extent {
 	at := root
-	for _, step := range p.Path {
+	for _, step := range path {
 		if at = at.step(step); at == nil {
 			return found
 		}
 		found = at.value
 	}
+	from, to := p.Narrowed()
 	switch {
 	case at == nil:
 		return found
-	case p.Part == source.OfKey && at.key != (extent{}):
+	case p.IsKey() && at.key != (extent{}):
 		return at.key
-	case p.To > 0 && at.how == asString:
+	case to > 0 && at.how == asString:
 		value := unquote(fi.text[at.value.start:at.value.end])
-		if start, end, ok := value.within(p.From, p.To); ok {
+		if start, end, ok := value.within(from, to); ok {
 			return extent{at.value.start + start, at.value.start + end}
 		}
 	}

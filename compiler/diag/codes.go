@@ -41,6 +41,8 @@ const (
 	TooManyTables  Code = "X9006"
 	TooManyErrors  Code = "X9007"
 	TooManyIgnores Code = "X9008"
+
+	TooManyFindings Code = "X9009"
 )
 
 // Info is one row of the table of codes: what `rindc explain` says about a code.

@@ -163,4 +163,9 @@ several plans.`,
 		Code: TooManyIgnores, Severity: Error, Title: "too many suppression comments",
 		Text: `A file has at most 10,000 suppression comments. One at the top of the file hides a code in all of it.`,
 	},
+	{
+		Code: TooManyFindings, Severity: Error, Title: "more findings than are reported",
+		Text: `Of each code, the first 1,000 errors and the first 10,000 warnings and notes are reported, and then how many
+more there are. It is a warning or a note if no error is among those.`,
+	},
 }

@@ -81,8 +81,10 @@ func TestNearestLaws(t *testing.T) {
 func TestSorted(t *testing.T) {
 	a := &source.File{Name: "a.toml", Text: []byte("0123456789")}
 	b := &source.File{Name: "b.toml", Text: []byte("0123456789")}
-	locate := func(p source.Place) source.Span { return source.Span{File: p.File, Start: p.Unit, End: p.Unit + 1} }
-	at := func(f *source.File, offset int) source.Place { return source.Place{File: f, Unit: offset} }
+	locate := func(p source.Place) source.Span {
+		return source.Span{File: p.File(), Start: p.Index(), End: p.Index() + 1}
+	}
+	at := func(f *source.File, offset int) source.Place { return source.UnitPlace(f, "", offset) }
 	var l diag.List
 	for _, d := range []diag.Diagnostic{
 		{Code: "K1005", Severity: diag.Error, Message: "fifth", At: at(b, 1)},

@@ -2,6 +2,7 @@ package diag
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -24,7 +25,7 @@ func Nearest(word string, candidates []string) (string, bool) {
 		if c == word {
 			continue
 		}
-		if fold(c) == folded {
+		if foldsTo(c, folded) {
 			return c, true
 		}
 		if d := distance(word, c, limit); d <= limit {
@@ -40,14 +41,31 @@ func fold(s string) string {
 		if r == '-' || r == '_' {
 			return -1
 		}
-		return r
-	}, strings.ToLower(s))
+		return unicode.ToLower(r)
+	}, s)
+}
+
+// foldsTo reports whether fold(s) is folded, without making it: most candidates
+// differ in the first letter.
+func foldsTo(s, folded string) bool {
+	for _, r := range s {
+		if r == '-' || r == '_' {
+			continue
+		}
+		want, n := utf8.DecodeRuneInString(folded)
+		if n == 0 || unicode.ToLower(r) != want {
+			return false
+		}
+		folded = folded[n:]
+	}
+	return folded == ""
 }
 
 // distance returns the Damerau-Levenshtein distance of a and b (each part is
 // changed once at most), or something above limit when it is above limit.
 func distance(a, b string, limit int) int {
-	if len(b) > maxWord {
+	// A rune has at most four bytes, so this is the least difference in runes.
+	if len(b) > maxWord || len(b) > utf8.UTFMax*(len(a)+limit) || utf8.UTFMax*(len(b)+limit) < len(a) {
 		return limit + 1
 	}
 	s, t := []rune(a), []rune(b)

@@ -69,7 +69,7 @@ func TestLower(t *testing.T) {
 		t.Fatalf("check: %v", ds.All())
 	}
 	p := lower.Lower(program, "rindc test", sources, func(at source.Place) int {
-		return index.HeaderLine(at.File, at.Kind, at.Unit)
+		return index.HeaderLine(at.File(), at.Kind(), at.Index())
 	})
 	got, err := p.Encode()
 	if err != nil {

@@ -4,7 +4,6 @@ package source
 
 import (
 	"bytes"
-	"slices"
 	"sort"
 	"unicode/utf8"
 )
@@ -93,46 +92,4 @@ const (
 type Step struct {
 	Key   string
 	Index int
-}
-
-// Place names a key or a value of one unit without its position; the decoder
-// finds the span when a diagnostic is shown. With an empty Path it is the
-// [[kind]] header of the unit. The zero Place is no place.
-type Place struct {
-	File *File
-	Kind string // "socket"
-	Unit int    // index among the units of that kind in the file
-	Path []Step
-	Part Part
-
-	// From and To narrow the place to bytes of the string value, escapes
-	// decoded, when To > 0.
-	From, To int
-}
-
-// IsZero reports whether p is no place, which is what an absent key has.
-func (p Place) IsZero() bool { return p.File == nil }
-
-// At returns the place of the value behind key in the value at p.
-func (p Place) At(key string) Place { return p.step(Step{Key: key}) }
-
-// Item returns the place of element i of the array at p.
-func (p Place) Item(i int) Place { return p.step(Step{Index: i}) }
-
-func (p Place) step(s Step) Place {
-	p.Path = append(slices.Clip(p.Path), s)
-	p.Part, p.From, p.To = OfValue, 0, 0
-	return p
-}
-
-// OfKey returns the place of the key whose value is at p.
-func (p Place) OfKey() Place {
-	p.Part, p.From, p.To = OfKey, 0, 0
-	return p
-}
-
-// Within returns the bytes from..to of the string value at p.
-func (p Place) Within(from, to int) Place {
-	p.From, p.To = from, to
-	return p
 }

@@ -201,7 +201,7 @@ type common struct {
 }
 
 // collect makes the Begin of a kind whose units are gathered in list.
-func collect[U any](list func(*File) *[]U, parts func(*U) common) func(*File, source.Place) (any, func(bool)) {
+func collect[U any](list func(*File) *[]*U, parts func(*U) common) func(*File, source.Place) (any, func(bool)) {
 	return func(f *File, at source.Place) (item any, done func(broken bool)) {
 		u := new(U)
 		c := parts(u)
@@ -214,7 +214,7 @@ func collect[U any](list func(*File) *[]U, parts func(*U) common) func(*File, so
 			if c.finish != nil {
 				c.finish()
 			}
-			*list(f) = append(*list(f), *u)
+			*list(f) = append(*list(f), u)
 		}
 	}
 }

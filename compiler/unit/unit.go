@@ -9,13 +9,13 @@ type File struct {
 	Source *source.File
 	Group  string
 
-	Sockets     []Socket
-	Services    []Service
-	States      []State
-	Signals     []Signal
-	Timers      []Timer
-	Permissions []Permission
-	Variables   []Variable
+	Sockets     []*Socket
+	Services    []*Service
+	States      []*State
+	Signals     []*Signal
+	Timers      []*Timer
+	Permissions []*Permission
+	Variables   []*Variable
 }
 
 // Socket is a [[socket]].

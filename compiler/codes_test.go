@@ -15,7 +15,7 @@ import (
 
 // noExample are the codes of mistakes that are too large for an example.
 var noExample = []diag.Code{
-	diag.FileTooLarge, diag.TooManyKeys, diag.DecoderFailure, diag.TooManyTables, diag.TooManyErrors, diag.TooManyFindings,
+	diag.FileTooLarge, diag.TooManyKeys, diag.DecoderFailure, diag.TooManyTables, diag.TooManyErrors, diag.TooManyFindings, diag.GaveUp, diag.TooManyValues,
 	diag.TooManyIgnores, compiler.TooManyUnits,
 }
 

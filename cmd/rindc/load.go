@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/rind-sockets/rind/compiler"
+	"github.com/rind-sockets/rind/plugins/lock"
+	"github.com/rind-sockets/rind/plugins/manifest"
 )
 
 // extension is what the name of a unit file ends in.
@@ -34,6 +36,10 @@ type loader struct {
 	// visit, if set, gets every directory that has a part in what is read,
 	// before it is looked at.
 	visit func(dir string)
+
+	lock    string               // name of the lock file; empty: it is looked for
+	noLock  bool                 // no plugin matters
+	plugins []*manifest.Manifest // that are locked
 
 	files  map[string]compiler.Input // by the path behind all links
 	unread []string                  // groups for compiler.Options
@@ -69,6 +75,9 @@ func (l *loader) load(paths []string) {
 		default:
 			l.read(filepath.Clean(p), groupOf(filepath.Base(p)))
 		}
+	}
+	if !l.noLock {
+		l.loadLock(paths)
 	}
 	slices.SortFunc(l.errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 }
@@ -191,7 +200,7 @@ func (w *walk) dir(name, prefix string) {
 
 // entry reads what is in a directory. below is its path below the units root.
 func (w *walk) entry(name, below string, e fs.DirEntry) {
-	isUnit := strings.HasSuffix(name, extension)
+	isUnit := strings.HasSuffix(name, extension) && e.Name() != lock.FileName
 	mode := e.Type()
 	if mode&fs.ModeSymlink != 0 {
 		info, err := os.Stat(name)

@@ -243,6 +243,11 @@ func example(f unit.Field, v any) string {
 	case unit.TypeTriggers:
 		return fmt.Sprintf("write `%s = [{ … }]`", f.Key)
 	}
+	if t, ok := f.Table(); ok && t.Fields[0].Type == unit.TypeString {
+		if text, ok := v.(string); ok {
+			return fmt.Sprintf("write `%s.%s = %q`", f.Key, t.Fields[0].Key, clip(text))
+		}
+	}
 	return fmt.Sprintf("write %s: %s", f.Type, f.Doc)
 }
 
@@ -287,8 +292,13 @@ func (b *binder) fix(old, replacement string) {
 func (b *binder) retype(f unit.Field, v any) {
 	switch v := v.(type) {
 	case string:
-		if f.Type == unit.TypeBool && (v == "true" || v == "false") {
-			b.fix(strconv.Quote(v), v)
+		switch f.Type { //nolint:exhaustive // the others have no value that is certain
+		case unit.TypeBool:
+			if v == "true" || v == "false" {
+				b.fix(strconv.Quote(v), v)
+			}
+		case unit.TypeList, unit.TypeWords, unit.TypeConditions, unit.TypePermissions, unit.TypeAbsences:
+			b.fix(strconv.Quote(v), "["+strconv.Quote(v)+"]")
 		}
 	case int64:
 		if f.Type == unit.TypeString {

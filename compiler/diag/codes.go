@@ -43,6 +43,8 @@ const (
 	TooManyIgnores Code = "X9008"
 
 	TooManyFindings Code = "X9009"
+	TooManyValues   Code = "X9010"
+	GaveUp          Code = "X9011"
 )
 
 // Info is one row of the table of codes: what `rindc explain` says about a code.

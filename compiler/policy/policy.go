@@ -31,8 +31,6 @@ type Context struct {
 type Finder interface {
 	// Locate returns the span of a place.
 	Locate(p source.Place) source.Span
-	// HeaderLine returns the line of the header of a unit, 0 if there is none.
-	HeaderLine(f *source.File, kind string, unit int) int
 }
 
 // Apply returns the findings that are reported, with the severity that they

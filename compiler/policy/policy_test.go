@@ -30,7 +30,7 @@ func lookup(code diag.Code) (diag.Info, bool) {
 }
 
 func at(f *source.File, kind string, unit int, path ...string) source.Place {
-	p := source.UnitPlace(f, kind, unit)
+	p := source.UnitOnLine(f, kind, unit, decode.HeaderLine(f, kind, unit))
 	for _, step := range path {
 		p = p.At(step)
 	}

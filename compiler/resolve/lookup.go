@@ -210,12 +210,7 @@ func (s Scope) parse(ref unit.String) (grammar.Address, *diag.Diagnostic) {
 		Message:  err.Message,
 		At:       ref.At.Within(err.From, err.To),
 		Help:     err.Help,
-	}
-	if err.From == 0 && err.To == len(ref.Value) { // a colon where newer versions have it
-		meant := strings.Replace(ref.Value, ":", "@", 1)
-		if _, bad := grammar.ParseAddress(meant); bad == nil {
-			d.Fix = &diag.Fix{Old: ref.Value, New: meant}
-		}
+		Fix:      err.Fix(ref.Value),
 	}
 	return a, d
 }
@@ -293,7 +288,7 @@ func (s Scope) otherKind(a grammar.Address) string {
 	return ""
 }
 
-// nearest finds the word that an address was meant to be. The right name with
+// nearestTo finds the word that an address was meant to be. The right name with
 // the wrong group wins over everything that is merely spelt alike.
 func (t *Table) nearestTo(written string, a grammar.Address, words [][]string) (string, bool) {
 	if a.Group == "" {
@@ -309,7 +304,8 @@ func (t *Table) nearestTo(written string, a grammar.Address, words [][]string) (
 			}
 		}
 	}
-	return t.nearest(written, words...)
+	near, ok := t.nearest(written, words...)
+	return near, ok && diag.NearAddress(written, near)
 }
 
 // maxCompared bounds the work for names that nobody has: it is the product of

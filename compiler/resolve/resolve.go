@@ -34,6 +34,10 @@ type State struct {
 	Unit *unit.State // nil for a builtin
 }
 
+// KeysUnknown reports whether `branch` of s may have a mistake, which is reported
+// there: what follows from the branch keys then is none.
+func (s *State) KeysUnknown() bool { return s.Unit != nil && s.Unit.Broken && !s.Unit.Branch.Set() }
+
 // Signal is a defined or builtin signal.
 type Signal struct {
 	plan.Signal // Payload is 0 when the unit does not say it

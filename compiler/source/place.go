@@ -22,12 +22,18 @@ type unit struct {
 	file  *File
 	kind  string
 	index int
+	line  int // of the header, from 1; 0 is unknown
 }
 
 // UnitPlace returns the place of the [[kind]] header of a unit, which is the one
 // with that index among the units of that kind in the file.
 func UnitPlace(f *File, kind string, index int) Place {
-	return Place{&place{unit: &unit{file: f, kind: kind, index: index}}}
+	return UnitOnLine(f, kind, index, 0)
+}
+
+// UnitOnLine is [UnitPlace] for somebody who knows on which line the header is.
+func UnitOnLine(f *File, kind string, index, line int) Place {
+	return Place{&place{unit: &unit{f, kind, index, line}}}
 }
 
 // IsZero reports whether p is no place, which is what an absent key has.
@@ -55,6 +61,14 @@ func (p Place) Index() int {
 		return 0
 	}
 	return p.p.unit.index
+}
+
+// Line returns the line of the header of the unit, from 1, and 0 if nobody knows.
+func (p Place) Line() int {
+	if p.IsZero() {
+		return 0
+	}
+	return p.p.unit.line
 }
 
 // Unit returns the place of the header of the unit.
@@ -93,7 +107,8 @@ func (p Place) Equal(q Place) bool {
 		return p == q
 	}
 	a, b := p.p, q.p
-	return *a.unit == *b.unit && a.part == b.part && a.from == b.from && a.to == b.to && slices.Equal(p.Path(), q.Path())
+	sameUnit := a.unit.file == b.unit.file && a.unit.kind == b.unit.kind && a.unit.index == b.unit.index
+	return sameUnit && a.part == b.part && a.from == b.from && a.to == b.to && slices.Equal(p.Path(), q.Path())
 }
 
 // At returns the place of the value behind key in the value at p.

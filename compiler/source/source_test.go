@@ -1,9 +1,12 @@
 package source_test
 
 import (
+	"bytes"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/rind-sockets/rind/compiler/source"
 )
@@ -36,6 +39,41 @@ func TestPosition(t *testing.T) {
 				t.Errorf("Position(%d) in %q = %d, %d, want %d, %d", tt.offset, tt.text, line, col, tt.line, tt.col)
 			}
 		})
+	}
+}
+
+// TestPositionInLongLines compares columns with those that are counted from the
+// start of the line.
+func TestPositionInLongLines(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		piece := rapid.SampledFrom([]string{"a", "é", "日本", "\U0001f600", "\xff", "\x80\x80\x80\x80\x80", "\n"})
+		var text []byte
+		for range rapid.IntRange(1, 6).Draw(t, "parts") {
+			text = append(text, bytes.Repeat([]byte(piece.Draw(t, "piece")), rapid.IntRange(1, 5000).Draw(t, "times"))...)
+		}
+		f := &source.File{Text: text}
+		for range 20 {
+			offset := rapid.IntRange(0, len(text)).Draw(t, "offset")
+			if offset < len(text) && !utf8.RuneStart(text[offset]) && utf8.Valid(text) {
+				continue // inside of a character
+			}
+			start := bytes.LastIndexByte(text[:offset], '\n') + 1
+			want := utf8.RuneCount(text[start:offset]) + 1
+			if _, got := f.Position(offset); got != want {
+				t.Fatalf("column of byte %d is %d, want %d", offset, got, want)
+			}
+		}
+	})
+}
+
+// BenchmarkPositionInLongLine finds a thousand places at the end of a line of 16 MiB.
+func BenchmarkPositionInLongLine(b *testing.B) {
+	text := bytes.Repeat([]byte("x"), 16<<20)
+	for b.Loop() {
+		f := &source.File{Text: text}
+		for i := range 1000 {
+			f.Position(len(text) - i)
+		}
 	}
 }
 

@@ -18,6 +18,11 @@ type File struct {
 	Variables   []*Variable
 }
 
+// Len returns how many units the file has.
+func (f *File) Len() int {
+	return len(f.Sockets) + len(f.Services) + len(f.States) + len(f.Signals) + len(f.Timers) + len(f.Permissions) + len(f.Variables)
+}
+
 // Socket is a [[socket]].
 type Socket struct {
 	At     source.Place // its header

@@ -291,6 +291,7 @@ type SocketStatus struct {
 	LastError     string                 `protobuf:"bytes,9,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	Accesses      uint64                 `protobuf:"varint,10,opt,name=accesses,proto3" json:"accesses,omitempty"`
 	Activations   uint64                 `protobuf:"varint,11,opt,name=activations,proto3" json:"activations,omitempty"`
+	Options       []string               `protobuf:"bytes,12,rep,name=options,proto3" json:"options,omitempty"` // what became of transport options: refused ones, and sizes that the kernel chose
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -400,6 +401,13 @@ func (x *SocketStatus) GetActivations() uint64 {
 		return x.Activations
 	}
 	return 0
+}
+
+func (x *SocketStatus) GetOptions() []string {
+	if x != nil {
+		return x.Options
+	}
+	return nil
 }
 
 type ServiceStatus struct {
@@ -1382,7 +1390,7 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\bservices\x18\x05 \x03(\v2\x1e.rind.control.v1.ServiceStatusR\bservices\x124\n" +
 	"\x06states\x18\x06 \x03(\v2\x1c.rind.control.v1.StateStatusR\x06states\x127\n" +
 	"\aplugins\x18\a \x03(\v2\x1d.rind.control.v1.PluginStatusR\aplugins\x12)\n" +
-	"\x10open_descriptors\x18\b \x01(\x05R\x0fopenDescriptors\"\xab\x02\n" +
+	"\x10open_descriptors\x18\b \x01(\x05R\x0fopenDescriptors\"\xc5\x02\n" +
 	"\fSocketStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
@@ -1396,7 +1404,8 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"last_error\x18\t \x01(\tR\tlastError\x12\x1a\n" +
 	"\baccesses\x18\n" +
 	" \x01(\x04R\baccesses\x12 \n" +
-	"\vactivations\x18\v \x01(\x04R\vactivations\"\x9c\x01\n" +
+	"\vactivations\x18\v \x01(\x04R\vactivations\x12\x18\n" +
+	"\aoptions\x18\f \x03(\tR\aoptions\"\x9c\x01\n" +
 	"\rServiceStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +

@@ -9,10 +9,10 @@ GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false
 GOLANGCI = .tools/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run setup test check lint vet tidy generated fmt generate fuzz bench golden clean install
+.PHONY: help build demo run setup test check lint vet tidy generated fmt generate fuzz bench bench-compiler golden clean install
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
 
 build: ## build every program into bin/
 	$(GOBUILD) -o bin/ ./cmd/...
@@ -61,6 +61,9 @@ fuzz: ## fuzz every target for 10 seconds
 
 bench: ## run every benchmark
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-compiler: build ## how fast rindc is, next to its TOML decoder and to systemd-analyze verify
+	go run ./e2e/compilebench -rindc bin/rindc
 
 golden: ## rewrite golden files and docs/conformance.md; read the diff before committing it
 	go test $$(grep -rl '"update"' --include='*_test.go' . | xargs -n 1 dirname | sort -u) -update

@@ -16,7 +16,7 @@ import (
 // noExample are the codes of mistakes that are too large for an example, or not
 // in unit files.
 var noExample = []diag.Code{
-	diag.FileTooLarge, diag.TooManyKeys, diag.DecoderFailure, diag.TooManyTables, diag.TooManyErrors,
+	diag.FileTooLarge, diag.TooManyKeys, diag.DecoderFailure, diag.TooManyTables, diag.TooManyErrors, diag.TooManyFindings, diag.GaveUp, diag.TooManyValues,
 	diag.TooManyIgnores, compiler.TooManyUnits,
 	diag.InvalidScenario, diag.UnknownInScenario, diag.InvalidInScenario,
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/unit"
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plugins"
+	"github.com/rind-sockets/rind/plugins/manifest"
 )
 
 // MaxUnits is how many units all files may have together (SPEC §2 rule 8).
@@ -44,6 +45,9 @@ type Options struct {
 	// end for a directory of groups and "/" for all of them. A name that they may
 	// define is not reported as unknown.
 	Unread []string
+
+	// Plugins are the manifests of the lock file.
+	Plugins []*manifest.Manifest
 
 	// Strict also reports what is not wrong everywhere, see [check.Options].
 	Strict bool
@@ -84,23 +88,24 @@ func Compile(inputs []Input, opts Options) Result {
 	if res.Units > MaxUnits {
 		return res
 	}
+	// The checks have one processor, and need nothing that this changes: the lines
+	// of the files come into it with the policy.
+	var sources []plan.Source
+	var beside sync.WaitGroup
+	beside.Go(func() { sources = sourcesOf(inputs, files) })
 	table := resolve.New(files, gaps, res.Diags)
-	program := check.Check(table, plugins.Builtin(), check.Options{Strict: opts.Strict}, res.Diags)
+	program := check.Check(table, slices.Concat(plugins.Builtin(), opts.Plugins), check.Options{Strict: opts.Strict}, res.Diags)
+	beside.Wait()
 	context := policy.Context{Find: index, Lookup: Lookup, Partial: len(opts.Unread) > 0, Strict: opts.Strict}
 	for _, f := range files {
 		context.Files = append(context.Files, f.Source)
 	}
-	res.Diags, res.Suppressed = opts.Policy.Apply(res.Diags.All(), context)
+	res.Diags, res.Suppressed = opts.Policy.Apply(res.Diags, context)
 	if res.Diags.Errors() > 0 {
 		return res
 	}
-	sources := make([]lower.Source, len(files))
-	for i, f := range files {
-		sources[i] = lower.Source{Name: planName(inputs[i]), File: f}
-	}
-	res.Plan = lower.Lower(program, opts.Compiler, sources, func(at source.Place) int {
-		return index.HeaderLine(at.File, at.Kind, at.Unit)
-	})
+	res.Plan = lower.Lower(program, opts.Compiler)
+	res.Plan.Sources = sources
 	return res
 }
 
@@ -111,6 +116,15 @@ func planName(in Input) string {
 		return Stdin
 	}
 	return in.Group + ".toml"
+}
+
+// sourcesOf returns what the plan says of the files.
+func sourcesOf(inputs []Input, files []*unit.File) []plan.Source {
+	out := make([]plan.Source, len(files))
+	for i, f := range files {
+		out[i] = lower.Source(planName(inputs[i]), f)
+	}
+	return out
 }
 
 // decodeAll decodes the inputs with one worker for each processor. It returns
@@ -166,7 +180,7 @@ func hidesUnits(d diag.Diagnostic) bool {
 func count(files []*unit.File) int {
 	n := 0
 	for _, f := range files {
-		n += len(f.Sockets) + len(f.Services) + len(f.States) + len(f.Signals) + len(f.Timers) + len(f.Permissions) + len(f.Variables)
+		n += f.Len()
 	}
 	return n
 }

@@ -149,7 +149,7 @@ func explainAddress(s string, stopped int) *Error {
 	if group, name, ok := strings.Cut(s, ":"); ok {
 		if a, fits := acceptAddress(group + "@" + name); fits {
 			return errorAt(0, len(s), fmt.Sprintf("write `%s`", a),
-				"`group:name` is the spelling of newer Rind versions")
+				"`group:name` is the spelling of newer Rind versions").instead(group + "@" + name)
 		}
 	}
 	at := 0

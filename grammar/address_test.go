@@ -21,31 +21,31 @@ func TestParseAddress(t *testing.T) {
 		{name: "every character", in: "aZ09_.-@_.-09Za", want: Address{Group: "aZ09_.-", Name: "_.-09Za"}},
 		{name: "longest segments", in: long + "@" + long, want: Address{Group: long, Name: long}},
 		{name: "segment too long", in: "net@" + long + "x", wantErr: &Error{
-			4, 205, "a name of 201 bytes is too long, at most 200 are allowed", "shorten the name",
+			From: 4, To: 205, Message: "a name of 201 bytes is too long, at most 200 are allowed", Help: "shorten the name",
 		}},
 		{name: "address too long", in: strings.Repeat("a/", 2048) + "@b", wantErr: &Error{
-			0, 4098, "an address of 4098 bytes is too long, at most 4096 are allowed", "shorten the name or the path of its file",
+			From: 0, To: 4098, Message: "an address of 4098 bytes is too long, at most 4096 are allowed", Help: "shorten the name or the path of its file",
 		}},
-		{name: "empty", in: "", wantErr: &Error{0, 0, "an address must not be empty", addressForm}},
+		{name: "empty", in: "", wantErr: &Error{From: 0, To: 0, Message: "an address must not be empty", Help: addressForm}},
 		{name: "newer spelling", in: "net:web", wantErr: &Error{
-			0, 7, "`group:name` is the spelling of newer Rind versions", "write `net@web`",
+			From: 0, To: 7, Message: "`group:name` is the spelling of newer Rind versions", Help: "write `net@web`", Instead: "net@web",
 		}},
 		{name: "a character that no name has", in: "net@wéb", wantErr: &Error{
-			5, 7, `an address must not contain "é"`, addressForm + " with letters, digits, `_`, `.` and `-`",
+			From: 5, To: 7, Message: `an address must not contain "é"`, Help: addressForm + " with letters, digits, `_`, `.` and `-`",
 		}},
 		{name: "half a character", in: "net@\xc3", wantErr: &Error{
-			4, 5, `an address must not contain "\xc3"`, addressForm + " with letters, digits, `_`, `.` and `-`",
+			From: 4, To: 5, Message: `an address must not contain "\xc3"`, Help: addressForm + " with letters, digits, `_`, `.` and `-`",
 		}},
 		{name: "space", in: "net @web", wantErr: &Error{
-			3, 4, `an address must not contain " "`, addressForm + " with letters, digits, `_`, `.` and `-`",
+			From: 3, To: 4, Message: `an address must not contain " "`, Help: addressForm + " with letters, digits, `_`, `.` and `-`",
 		}},
-		{name: "two ats", in: "a@b@c", wantErr: &Error{3, 4, "an address has only one `@`", addressForm}},
-		{name: "no group", in: "@web", wantErr: &Error{0, 1, `a name is missing before "@"`, addressForm}},
-		{name: "no name", in: "net@", wantErr: &Error{3, 4, `a name is missing after "@"`, addressForm}},
-		{name: "empty segment", in: "a//b@c", wantErr: &Error{2, 3, `a name is missing before "/"`, addressForm}},
-		{name: "slash at the end", in: "a/", wantErr: &Error{1, 2, `a name is missing after "/"`, addressForm}},
-		{name: "group alone", in: "a/b", wantErr: &Error{0, 3, "an address must not be a group alone", "write `a/b@name`"}},
-		{name: "slash in the name", in: "a@b/c", wantErr: &Error{3, 4, `a name must not contain "/"`, addressForm}},
+		{name: "two ats", in: "a@b@c", wantErr: &Error{From: 3, To: 4, Message: "an address has only one `@`", Help: addressForm}},
+		{name: "no group", in: "@web", wantErr: &Error{From: 0, To: 1, Message: `a name is missing before "@"`, Help: addressForm}},
+		{name: "no name", in: "net@", wantErr: &Error{From: 3, To: 4, Message: `a name is missing after "@"`, Help: addressForm}},
+		{name: "empty segment", in: "a//b@c", wantErr: &Error{From: 2, To: 3, Message: `a name is missing before "/"`, Help: addressForm}},
+		{name: "slash at the end", in: "a/", wantErr: &Error{From: 1, To: 2, Message: `a name is missing after "/"`, Help: addressForm}},
+		{name: "group alone", in: "a/b", wantErr: &Error{From: 0, To: 3, Message: "an address must not be a group alone", Help: "write `a/b@name`"}},
+		{name: "slash in the name", in: "a@b/c", wantErr: &Error{From: 3, To: 4, Message: `a name must not contain "/"`, Help: addressForm}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -118,6 +118,10 @@ func checkAddress(t interface{ Errorf(string, ...any) }, s string) {
 func checkError(t interface{ Errorf(string, ...any) }, s string, bad *Error) {
 	if bad.From < 0 || bad.To < bad.From || bad.To > len(s) || bad.Message == "" || bad.Help == "" {
 		t.Errorf("%q: bad error %+v", s, *bad)
+		return
+	}
+	if fix := bad.Fix(s); fix != nil && fix.Old == fix.New {
+		t.Errorf("%q: the correction of %+v changes nothing", s, *bad)
 	}
 }
 

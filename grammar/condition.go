@@ -2,7 +2,6 @@ package grammar
 
 import (
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -52,6 +51,7 @@ type ConditionGuard struct {
 type ConditionPred struct {
 	cond.Pred
 	At, Operator, Literal Extent // the last two are empty for a path alone
+	Key                   Extent // of the first key of the path as written, empty without a path
 }
 
 type (
@@ -249,12 +249,15 @@ func ParseCondition(s string) (*Condition, *Error) {
 		return nil, errorAt(0, len(s), "split it: a list of conditions, and `all`, `any` and `not` as tables, have no such limit",
 			"a condition of %d bytes is too long, at most %d are allowed", len(s), MaxCondition)
 	}
-	if bad := checkBrackets(s); bad != nil {
-		return nil, bad
-	}
-	tree, err := conditionParser.ParseString("", s)
-	if err != nil {
-		return nil, explainCondition(s, offsetOf(err))
+	tree, plain := acceptCondition(s)
+	if !plain {
+		if bad := checkBrackets(s); bad != nil {
+			return nil, bad
+		}
+		var err error
+		if tree, err = conditionParser.ParseString("", s); err != nil {
+			return nil, explainCondition(s, offsetOf(err))
+		}
 	}
 	r := conditionReader{text: s}
 	c := r.or(tree, 0)
@@ -370,8 +373,13 @@ func (r *conditionReader) pred(t *predTree) *ConditionPred {
 	if t.Root == "branch" {
 		p.Root = cond.Branch
 	}
-	for _, segment := range t.Path {
+	for i, segment := range t.Path {
 		p.Path = append(p.Path, r.segment(segment))
+		if i == 0 && segment.Key != "" {
+			from := segment.Pos.Offset + 1
+			from += strings.Index(r.text[from:], segment.Key) // behind spaces
+			p.Key = Extent{from, from + len(segment.Key)}
+		}
 	}
 	if t.Op == nil {
 		return p
@@ -379,9 +387,12 @@ func (r *conditionReader) pred(t *predTree) *ConditionPred {
 	p.Op = cond.Op(t.Op.Text)
 	p.Operator = Extent{t.Op.Pos.Offset, t.Op.Pos.Offset + len(t.Op.Text)}
 	p.Literal = Extent{t.Literal.Pos.Offset, t.Literal.EndPos.Offset}
-	if p.Op == cond.OpIs && slices.Contains(cond.TypeNames, t.Literal.Word) {
+	switch {
+	case p.Op == cond.OpIs && slices.Contains(cond.TypeNames, t.Literal.Word):
 		p.Lit = t.Literal.Word
-	} else {
+	case p.Op == cond.OpIs && t.Literal.Word != "":
+		r.fail(unknownType(t.Literal.Word, t.Pos.Offset+strings.LastIndex(r.text[t.Pos.Offset:t.Literal.EndPos.Offset], t.Literal.Word)))
+	default:
 		p.Lit = r.literal(t.Literal)
 	}
 	return p
@@ -435,8 +446,7 @@ func (r *conditionReader) literal(t *literalTree) any {
 		return nil
 	}
 	if !number.MatchString(t.Word) {
-		r.fail(errorAt(t.Pos.Offset, t.Pos.Offset+len(t.Word), fmt.Sprintf("put quotes around a string: `%q`", t.Word),
-			"%q is no value", t.Word))
+		r.fail(noValue(t.Word, t.Pos.Offset))
 	}
 	return json.Number(t.Word)
 }

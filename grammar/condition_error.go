@@ -89,25 +89,98 @@ func explainCondition(s string, stopped int) *Error {
 	} else {
 		near, known = otherSpellings[t.text]
 	}
+	known = known && slices.Contains(wanted.words, near)
 	if !known {
 		near, known = diag.Nearest(t.text, wanted.words)
+	}
+	if e := explainGuard(tokens, i, wanted); e != nil {
+		return e
 	}
 	switch {
 	case i > 0 && (tokens[i-1].is("facet") || tokens[i-1].is("impulse")):
 		word := map[string]string{"facet": "state", "impulse": "signal"}[tokens[i-1].text]
 		before := tokens[i-1]
 		return errorAt(before.at, before.at+len(before.text), fmt.Sprintf("write `%s`", word),
-			"`%s` is what newer Rind versions call `%s`", before.text, word)
+			"`%s` is what newer Rind versions call `%s`", before.text, word).instead(word)
 	case t.is(":") && i > 0 && i+1 < len(tokens) && tokens[i-1].kind == condWord:
 		before, after := tokens[i-1], tokens[i+1]
 		return errorAt(before.at, after.at+len(after.text), fmt.Sprintf("write `%s@%s`", before.text, after.text),
-			"`group:name` is the spelling of newer Rind versions")
-	case known && slices.Contains(wanted.words, near):
-		help = fmt.Sprintf("did you mean `%s`?", near)
+			"`group:name` is the spelling of newer Rind versions").instead(before.text + "@" + after.text)
+	case known:
+		return errorAt(t.at, end, fmt.Sprintf("did you mean `%s`?", near),
+			"`%s` is not expected here", clipText(s[t.at:end])).instead(spaced(s, t.at, end, near))
 	case t.kind == condAddress && slices.Contains(wanted.words, "target"):
 		help = "write `target` or `branch`: a guard looks at one payload"
 	}
+	if i > 0 && tokens[i-1].kind == condWord && (t.kind == condAddress || t.kind == condWord) {
+		// What was taken for a name is a misspelt word before one.
+		before := tokens[i-1]
+		if near, ok := diag.Nearest(before.text, expectedAfter(tokens[:i-1]).words); ok {
+			return errorAt(before.at, before.at+len(before.text), fmt.Sprintf("did you mean `%s`?", near),
+				"`%s` is not expected here", clipText(before.text)).instead(near)
+		}
+	}
 	return errorAt(t.at, end, help, "`%s` is not expected here", clipText(s[t.at:end]))
+}
+
+// explainGuard says what is wrong with tokens[i] if it is a key of the payload
+// where a test has to begin: `name == "x"` or `target.name == "x"`.
+func explainGuard(tokens []conditionToken, i int, wanted expected) *Error {
+	t := tokens[i]
+	if t.kind != condWord || !slices.Contains(wanted.words, "target") {
+		return nil
+	}
+	for _, root := range []string{"target", "branch"} {
+		if key, ok := strings.CutPrefix(t.text, root+"."); ok && key != "" {
+			path := root + "/" + strings.ReplaceAll(key, ".", "/")
+			return errorAt(t.at, t.at+len(t.text), fmt.Sprintf("write `%s`", path),
+				"a path has slashes between its keys").instead(path)
+		}
+	}
+	if i+1 == len(tokens) || tokens[i+1].kind != condOperator && tokens[i+1].kind != condSign && !tokens[i+1].is("=") {
+		return nil
+	}
+	if _, misspelt := diag.Nearest(t.text, []string{"target", "branch"}); misspelt {
+		return nil
+	}
+	return errorAt(t.at, t.at+len(t.text),
+		fmt.Sprintf("write `target/%s` for a field of the payload, or `branch/%s` for a branch key", clipText(t.text), clipText(t.text)),
+		"a test begins with `target` or `branch`, not with `%s`", clipText(t.text))
+}
+
+// spaced returns word with the spaces that it needs in place of s[from:to], which
+// may be a sign without any: a&&b, !a.
+func spaced(s string, from, to int, word string) string {
+	isWord := func(s string) bool { return segmentLen(s) > 0 }
+	if !isWord(word) {
+		return word
+	}
+	if from > 0 && isWord(s[from-1:]) {
+		word = " " + word
+	}
+	if to < len(s) && (isWord(s[to:]) || strings.ContainsAny(s[to:to+1], `"'`)) {
+		word += " "
+	}
+	return word
+}
+
+// noValue says that a word, at an offset, is no literal.
+func noValue(word string, at int) *Error {
+	quoted := fmt.Sprintf("%q", word)
+	e := errorAt(at, at+len(word), fmt.Sprintf("put quotes around a string: `%s`", quoted), "%q is no value", word).instead(quoted)
+	if lower := strings.ToLower(word); slices.Contains([]string{"true", "false", "null"}, lower) {
+		e.Help, e.Instead = fmt.Sprintf("did you mean `%s`? a string needs quotes", lower), lower
+	}
+	return e
+}
+
+// unknownType says that a word, at an offset, is not what `is` can be followed by.
+func unknownType(word string, at int) *Error {
+	e := errorAt(at, at+len(word), "write "+expected{words: cond.TypeNames}.String(), "%q is no type", word)
+	if near, ok := diag.Nearest(word, cond.TypeNames); ok {
+		e.Help, e.Instead = fmt.Sprintf("did you mean `%s`?", near), near
+	}
+	return e
 }
 
 func clipText(s string) string {

@@ -159,7 +159,12 @@ func TestParseConditionErrors(t *testing.T) {
 		{"an exclamation mark", "!up", "!", "`!` is not expected here", "did you mean `not`?"},
 		{"nothing behind and", "up and", "and", "something is missing behind `and`", "`not`, `all`, `any`, `state`, `signal` or a name"},
 		{"nothing behind state", "state", "state", "something is missing behind `state`", "a name, such as `net@up`"},
-		{"a misspelt kind", "stat net@up", "net@up", "`net@up` is not expected here", "`and`, `or`"},
+		{"a misspelt kind", "stat net@up", "stat", "`stat` is not expected here", "did you mean `state`?"},
+		{"a misspelt not", "up and nnot down", "nnot", "`nnot` is not expected here", "did you mean `not`?"},
+		{"a field without a root", `up(name == "x")`, "name", "a test begins with `target` or `branch`, not with `name`", "`branch/name`"},
+		{"a field like not without a root", `up(nam == "x")`, "nam", "a test begins with `target` or `branch`, not with `nam`", "`target/nam`"},
+		{"dots in a path", `up(target.a.b == 1)`, "target.a.b", "a path has slashes between its keys", "write `target/a/b`"},
+		{"dots in the path of a branch", `up(not branch.name)`, "branch.name", "a path has slashes between its keys", "write `branch/name`"},
 		{"a newer kind", "facet net@up", "facet", "`facet` is what newer Rind versions call `state`", "write `state`"},
 		{"a newer address", "state net:up", "net:up", "`group:name` is the spelling of newer Rind versions", "write `net@up`"},
 		{"all without parentheses", "all up", "up", "`up` is not expected here", "write `(`"},
@@ -175,7 +180,9 @@ func TestParseConditionErrors(t *testing.T) {
 		{"no literal", "up(target == )", ")", "`)` is not expected here", "a string in quotes"},
 		{"a string without quotes", "up(target == on)", "on", `"on" is no value`, `put quotes around a string`},
 		{"a type without is", "up(target == json)", "json", `"json" is no value`, `put quotes around a string`},
-		{"no type", "up(target is float)", "float", `"float" is no value`, ""},
+		{"no type", "up(target is float)", "float", `"float" is no type`, "`number`"},
+		{"a misspelt type", "up(target is strng)", "strng", `"strng" is no type`, "did you mean `string`?"},
+		{"another spelling of true", "up(target/up == True)", "True", `"True" is no value`, "did you mean `true`?"},
 		{"a leading zero", "up(target == 01)", "01", `"01" is no value`, ""},
 		{"an open string", `up(target == "x)`, `"x)`, "a string is not closed", `close it with "`},
 		{"an open single quote", `up(target == 'x)`, `'x)`, "a string is not closed", `close it with '`},
@@ -204,6 +211,44 @@ func TestParseConditionErrors(t *testing.T) {
 			if bad.Message != tt.message || !strings.Contains(bad.Help, tt.help) || tt.in[bad.From:bad.To] != tt.marked {
 				t.Errorf("ParseCondition(%q) error = %q at %q, help %q\nwant %q at %q, help with %q",
 					tt.in, bad.Message, tt.in[bad.From:bad.To], bad.Help, tt.message, tt.marked, tt.help)
+			}
+		})
+	}
+}
+
+// TestConditionFixes: what an error offers makes a condition of the text, or
+// brings the next mistake to light.
+func TestConditionFixes(t *testing.T) {
+	tests := []struct{ name, in, want string }{
+		{"a word", "up an down", "up and down"},
+		{"a sign", "up && down", "up and down"},
+		{"a sign without spaces", "up&&down", "up and down"},
+		{"a sign before a name", "!up", "not up"},
+		{"one sign after the other", "up && !down", "up and !down"},
+		{"an operator", `up(target contain "x")`, `up(target contains "x")`},
+		{"one equals sign without spaces", `up(target="x")`, `up(target=="x")`},
+		{"a sign for an operator", `up(target~"x")`, `up(target matches "x")`},
+		{"a kind", "stat net@up", "state net@up"},
+		{"a newer kind", "facet net@up", "state net@up"},
+		{"a newer address", "state net:up", "state net@up"},
+		{"a string without quotes", "up(target == on)", `up(target == "on")`},
+		{"a type", "up(target is strng)", "up(target is string)"},
+		{"a capital", "up(target/a == True)", "up(target/a == true)"},
+		{"dots", "up(target.a == 1)", "up(target/a == 1)"},
+		{"none for a person", "up(name == 1)", "up(name == 1)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, bad := ParseCondition(tt.in)
+			if bad == nil {
+				t.Fatalf("ParseCondition(%q) succeeds", tt.in)
+			}
+			got := tt.in
+			if fix := bad.Fix(tt.in); fix != nil {
+				got = tt.in[:bad.From] + fix.New + tt.in[bad.To:]
+			}
+			if got != tt.want {
+				t.Errorf("the fix of %q makes %q, want %q", tt.in, got, tt.want)
 			}
 		})
 	}

@@ -21,6 +21,19 @@ const durationForm = "write a number and a unit, such as `100ms`, `5s`, `1h30m` 
 // ParseDuration parses "1h30m", "2d", "100ms", or a number of seconds. The sign
 // is part of what is written, so that its reader can say what is wrong with it.
 func ParseDuration(s string) (time.Duration, *Error) {
+	d, bad := parseDuration(s)
+	if bad == nil || len(s) > maxDuration {
+		return d, bad
+	}
+	if meant := otherDuration(s); meant != "" {
+		if _, wrong := parseDuration(meant); wrong == nil {
+			return 0, errorAt(0, len(s), "write `"+meant+"`", "%q is no duration", s).instead(meant)
+		}
+	}
+	return 0, bad
+}
+
+func parseDuration(s string) (time.Duration, *Error) {
 	if len(s) > maxDuration {
 		return 0, errorAt(0, len(s), "shorten it", "a duration of %d bytes is too long, at most %d are allowed", len(s), maxDuration)
 	}
@@ -54,6 +67,37 @@ func ParseDuration(s string) (time.Duration, *Error) {
 		sum = -sum
 	}
 	return sum, nil
+}
+
+// otherUnits has what people and other programs call the units of time.
+var otherUnits = map[string]string{
+	"sec": "s", "secs": "s", "second": "s", "seconds": "s", "min": "m", "mins": "m", "minute": "m", "minutes": "m",
+	"hr": "h", "hrs": "h", "hour": "h", "hours": "h", "day": "d", "days": "d", "msec": "ms", "millisecond": "ms",
+	"milliseconds": "ms", "usec": "us", "µs": "us", "microsecond": "us", "microseconds": "us",
+}
+
+// otherDuration returns the duration that is written with spaces or other names of
+// units, "" if it is not: "1 hour 30 min".
+func otherDuration(s string) string {
+	var meant strings.Builder
+	for rest := s; rest != ""; {
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789."))
+		name := strings.TrimLeft(rest[digits:], " ")
+		end := strings.IndexAny(name, " 0123456789.")
+		if end < 0 {
+			end = len(name)
+		}
+		unit := strings.ToLower(name[:end])
+		if other := otherUnits[unit]; other != "" {
+			unit = other
+		}
+		if digits == 0 || durationUnits[unit] == 0 {
+			return ""
+		}
+		meant.WriteString(rest[:digits] + unit)
+		rest = strings.TrimLeft(name[end:], " ")
+	}
+	return meant.String()
 }
 
 type durationValue struct {

@@ -6,6 +6,21 @@ import (
 	"time"
 )
 
+func TestDurationFixes(t *testing.T) {
+	for in, want := range map[string]string{
+		"5min": "5m", "5 minutes": "5m", "1h 30m": "1h30m", "1 Hour 30 min": "1h30m", "10 sec": "10s", "100 µs": "100us",
+		"2 fortnights": "", "5": "", "1 h 30": "",
+	} {
+		got := ""
+		if _, bad := ParseDuration(in); bad != nil && bad.Fix(in) != nil {
+			got = bad.Fix(in).New
+		}
+		if got != want {
+			t.Errorf("the fix of %q is %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestParseDuration(t *testing.T) {
 	tests := []struct {
 		name, in string
@@ -25,8 +40,11 @@ func TestParseDuration(t *testing.T) {
 		{"empty", "", 0, "a duration must not be empty at "},
 		{"a unit alone", "s", 0, "a number is missing at s"},
 		{"a sign alone", "-", 0, "a number is missing at "},
-		{"an unknown unit", "5min", 0, `"min" is no unit of time at min`},
-		{"a space", "1h 30m", 0, "a number is missing at  "},
+		{"an unknown unit", "5min", 0, `"5min" is no duration at 5min`},
+		{"a strange unit", "5parsecs", 0, `"parsecs" is no unit of time at parsecs`},
+		{"a space", "1h 30m", 0, `"1h 30m" is no duration at 1h 30m`},
+		{"words", "1 Hour 30 minutes", 0, `"1 Hour 30 minutes" is no duration at 1 Hour 30 minutes`},
+		{"words in the wrong order", "30 minutes 1 hour", 0, "30 has no unit at 30"},
 		{"units in the wrong order", "30m1h", 0, "`h` is in the wrong place at 1h"},
 		{"a unit twice", "1s1s", 0, "`s` is in the wrong place at 1s"},
 		{"a number without a unit at the end", "1h30", 0, "30 has no unit at 30"},

@@ -45,9 +45,13 @@ func scanInet(rest string) (lexer.TokenType, int) {
 }
 
 func parseInet(s string) (Endpoint, *Error) {
-	tree, err := inetParser.ParseString("", s)
-	if err != nil {
-		return Endpoint{}, explainInet(s, offsetOf(err))
+	tree, plain := acceptInet(s)
+	if !plain {
+		parsed, err := inetParser.ParseString("", s)
+		if err != nil {
+			return Endpoint{}, explainInet(s, offsetOf(err))
+		}
+		tree = *parsed
 	}
 	e := Endpoint{Kind: Inet, Wildcard: tree.Star}
 	var bad *Error
@@ -183,7 +187,11 @@ func explainInet(s string, stopped int) *Error {
 	form := endpointForm("tcp")
 	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
 		if strings.Contains(s, ":") {
-			return errorAt(0, len(s), "write `["+s+"]:PORT`", "an IPv6 address needs brackets and a port")
+			help := "write `[" + s + "]:PORT`"
+			if host, port, ok := splitIPv6(s); ok {
+				help = "write `[" + host + "]:" + port + "`, or " + strings.TrimPrefix(help, "write ")
+			}
+			return errorAt(0, len(s), help, "an IPv6 address needs brackets and a port")
 		}
 		return errorAt(0, len(s), "write `"+s+":PORT`", "the port is missing")
 	}
@@ -191,11 +199,14 @@ func explainInet(s string, stopped int) *Error {
 		return errorAt(0, len(s), "write `:"+s+"` for all addresses, or `127.0.0.1:"+s+"` for this host only",
 			"a port alone is not an endpoint")
 	}
+	if scheme, rest, ok := strings.Cut(s, "://"); ok && isSegment(scheme) {
+		return explainURL(scheme, rest)
+	}
 	colon := strings.LastIndexByte(s, ':')
 	if colon > 0 {
 		host, port := s[:colon], s[colon+1:]
 		if _, err := netip.ParseAddr(host); err == nil && strings.Contains(host, ":") {
-			return errorAt(0, colon, "write `["+host+"]:"+port+"`", "an IPv6 address needs brackets")
+			return errorAt(0, colon, "write `["+host+"]:"+port+"`", "an IPv6 address needs brackets").instead("[" + host + "]")
 		}
 	}
 	switch {
@@ -208,4 +219,26 @@ func explainInet(s string, stopped int) *Error {
 	}
 	stopped = min(stopped, len(s))
 	return errorAt(stopped, len(s), form, "%s is not expected here", show(s[stopped:]))
+}
+
+// splitIPv6 splits an IPv6 address whose last part may be a port: "::1:8080".
+func splitIPv6(s string) (host, port string, ok bool) {
+	colon := strings.LastIndexByte(s, ':')
+	host, port = s[:colon], s[colon+1:]
+	if _, err := netip.ParseAddr(host); err != nil {
+		return "", "", false
+	}
+	_, bad := parsePort(port, 0)
+	return host, port, bad == nil
+}
+
+// explainURL says that an endpoint is not a URL, whose scheme and the rest behind
+// the slashes it gets.
+func explainURL(scheme, rest string) *Error {
+	size := len(scheme) + len("://") + len(rest)
+	authority, _, _ := strings.Cut(rest, "/")
+	if _, bad := parseInet(authority); bad != nil {
+		return errorAt(0, size, endpointForm("tcp"), "an endpoint is an address and a port, not a URL")
+	}
+	return errorAt(0, size, "write `"+authority+"`", "an endpoint is an address and a port, not a URL").instead(authority)
 }

@@ -226,13 +226,15 @@ func stringToken(rest string) (kind, n int) {
 func StringLen(s string) (n int, multi, closed bool) {
 	quote := s[:1]
 	multi = strings.HasPrefix(s, `"""`) || strings.HasPrefix(s, `'''`)
-	stops := quote + "\n"
+	stops := "'\n"
 	n = 1
-	if multi {
-		stops, n = quote, 3
-	}
-	if quote == `"` {
-		stops += `\`
+	switch {
+	case multi && quote == `"`:
+		stops, n = `"\`, 3
+	case multi:
+		stops, n = "'", 3
+	case quote == `"`:
+		stops = "\"\n\\"
 	}
 	for {
 		i := strings.IndexAny(s[n:], stops)

@@ -49,9 +49,13 @@ func startUnix() scanFunc {
 // ("//" and "/./"); ".." is refused, because what it means depends on symbolic
 // links and a relative path must stay below the socket directory.
 func parseUnix(s string) (Endpoint, *Error) {
-	tree, err := unixParser.ParseString("", s)
-	if err != nil {
-		return Endpoint{}, explainUnix(s, offsetOf(err))
+	tree, plain := acceptUnix(s)
+	if !plain {
+		parsed, err := unixParser.ParseString("", s)
+		if err != nil {
+			return Endpoint{}, explainUnix(s, offsetOf(err))
+		}
+		tree = *parsed
 	}
 	if tree.Abstract == "@" {
 		return Endpoint{}, errorAt(0, 1, "write `@name`", "an abstract socket needs a name")
@@ -59,6 +63,9 @@ func parseUnix(s string) (Endpoint, *Error) {
 	if tree.Abstract != "" {
 		name := tree.Abstract[1:]
 		return Endpoint{Kind: Abstract, Path: name}, checkUnixLen("the abstract name", name, s)
+	}
+	if bad := foreignPath(s); bad != nil {
+		return Endpoint{}, bad
 	}
 	path := tree.path()
 	if path == "" || strings.HasSuffix(s, "/.") {
@@ -68,6 +75,24 @@ func parseUnix(s string) (Endpoint, *Error) {
 		return Endpoint{}, errorAt(i, i+2, "write the path that it leads to", "a path must not contain `..`")
 	}
 	return Endpoint{Kind: Path, Path: path}, checkUnixLen("the path", path, s)
+}
+
+// foreignPath reports what other programs replace in a path or read as a prefix of
+// it, and would be the name of a directory here. One that is really called so can
+// be written as "./~".
+func foreignPath(s string) *Error {
+	if strings.HasPrefix(s, "~") {
+		return errorAt(0, 1, "write the absolute path", "`~` is not replaced by a home directory here")
+	}
+	if e, bad := parseInet(s); bad == nil && (e.Addr.IsValid() || e.Wildcard) {
+		return errorAt(0, len(s), "write `type = \"tcp\"`, or the path of the socket", "an address and a port are no path")
+	}
+	for _, scheme := range []string{"unix://", "unix:", "file://"} {
+		if rest, ok := strings.CutPrefix(s, scheme); ok && rest != "" {
+			return errorAt(0, len(s), "write `"+rest+"`", "an endpoint is a path, not a URL").instead(rest)
+		}
+	}
+	return nil
 }
 
 // checkUnixLen checks the path or abstract name that was written as s.
@@ -87,7 +112,7 @@ func (t *unixTree) path() string {
 		}
 	}
 	p := strings.Join(parts, "/")
-	if strings.HasPrefix(p, "@") && !t.Root {
+	if !t.Root && (strings.HasPrefix(p, "@") || foreignPath(p) != nil) {
 		return "./" + p // "./@x" is a file, "@x" is not
 	}
 	if t.Root && p != "" {

@@ -158,14 +158,11 @@ func decodeHeader(data []byte, program string, features []string) (header, error
 }
 
 func checkDigest(data []byte, want string) error {
-	value := []byte(`"digest":"` + want + `"`)
-	before, after, ok := bytes.Cut(data, value)
+	before, after, ok := bytes.Cut(data, []byte(string(digestKey)+want+`"`))
 	if !ok {
 		return &DigestError{Got: digest(data), Want: want}
 	}
-	blank := make([]byte, 0, len(data))
-	blank = append(append(append(blank, before...), emptyDigest...), after...)
-	if got := digest(blank); got != want {
+	if got := digest(before, digestKey, []byte(`"`), after); got != want {
 		return &DigestError{Got: got, Want: want}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // header is the first line of a plan: all that a program has to understand to
@@ -43,41 +44,57 @@ type body struct {
 // a line feed, so equal plans are equal bytes.
 func (p *Plan) Encode() ([]byte, error) {
 	p.sort()
-	line, err := encode(header{
-		Format: Format, Version: Version, Minor: Minor, Compiler: p.Compiler,
+	w := newWriter()
+	w.buf.Grow(typicalLine * (1 + len(p.States) + len(p.Signals) + len(p.Services) + len(p.Sockets)))
+	if err := w.encode(header{
+		Format: Format, Version: Version, Minor: Minor, Compiler: p.Compiler, Digest: roomForDigest,
 		Requires: nonNil(p.Requires), Transports: nonNil(p.Transports),
-	})
-	if err != nil {
+	}); err != nil {
 		return nil, fmt.Errorf("encode the plan's header: %w", err)
 	}
-	var w writer
-	w.buf.Write(bytes.TrimSuffix(line, []byte("}")))
-	writeList(&w, "sources", p.Sources)
-	writeList(&w, "permissions", p.Permissions)
-	writeList(&w, "states", p.States)
-	writeList(&w, "signals", p.Signals)
-	writeList(&w, "timers", p.Timers)
-	writeList(&w, "variables", p.Variables)
-	writeList(&w, "services", p.Services)
-	writeList(&w, "sockets", p.Sockets)
+	w.buf.Truncate(w.buf.Len() - len("}"))
+	writeList(w, "sources", p.Sources)
+	writeList(w, "permissions", p.Permissions)
+	writeList(w, "states", p.States)
+	writeList(w, "signals", p.Signals)
+	writeList(w, "timers", p.Timers)
+	writeList(w, "variables", p.Variables)
+	writeList(w, "services", p.Services)
+	writeList(w, "sockets", p.Sockets)
 	w.buf.WriteString("\n}\n")
 	if w.err != nil {
 		return nil, fmt.Errorf("encode the plan: %w", w.err)
 	}
-	blank := w.buf.Bytes()
-	p.Digest = digest(blank)
-	at := bytes.Index(blank, emptyDigest) + len(emptyDigest) - 1
-	return slices.Concat(blank[:at], []byte(p.Digest), blank[at:]), nil
+	// A plan may be large: the digest is filled in where it has its room already.
+	text := w.buf.Bytes()
+	at := bytes.Index(text, digestKey) + len(digestKey)
+	p.Digest = digest(text[:at], text[at+digestLen:])
+	copy(text[at:], p.Digest)
+	return text, nil
 }
 
-// emptyDigest is how the digest stands in the text that is digested. Quotes in
-// JSON strings are escaped, so the first occurrence is the key of the header.
-var emptyDigest = []byte(`"digest":""`)
+// typicalLine is about how many bytes of a plan a unit takes.
+const typicalLine = 400
 
-// digest returns the digest of a plan whose digest value is empty.
-func digest(blank []byte) string {
-	sum := sha256.Sum256(blank)
-	return "sha256:" + hex.EncodeToString(sum[:])
+const (
+	digestPrefix = "sha256:"
+	digestLen    = len(digestPrefix) + 2*sha256.Size
+)
+
+// digestKey is what stands before the digest. Quotes in JSON strings are escaped,
+// so the first occurrence is the key of the header.
+var digestKey = []byte(`"digest":"`)
+
+// roomForDigest stands for the digest while the plan is written.
+var roomForDigest = strings.Repeat("_", digestLen)
+
+// digest returns the digest of a plan whose digest value is empty, in parts.
+func digest(blank ...[]byte) string {
+	sum := sha256.New()
+	for _, part := range blank {
+		sum.Write(part) // never fails
+	}
+	return digestPrefix + hex.EncodeToString(sum.Sum(nil))
 }
 
 func (p *Plan) sort() {
@@ -95,8 +112,26 @@ func (p *Plan) sort() {
 
 // writer collects the lines of a plan and the first error.
 type writer struct {
-	buf bytes.Buffer
-	err error
+	buf  bytes.Buffer
+	json *json.Encoder // into buf
+	err  error
+}
+
+func newWriter() *writer {
+	w := &writer{}
+	w.json = json.NewEncoder(&w.buf)
+	// The escapes for HTML would make paths and scripts unreadable in a review.
+	w.json.SetEscapeHTML(false)
+	return w
+}
+
+// encode writes v without the line feed that [json.Encoder.Encode] puts behind it.
+func (w *writer) encode(v any) error {
+	if err := w.json.Encode(v); err != nil {
+		return err
+	}
+	w.buf.Truncate(w.buf.Len() - len("\n"))
+	return nil
 }
 
 func writeList[T any](w *writer, key string, list []T) {
@@ -105,30 +140,16 @@ func writeList[T any](w *writer, key string, list []T) {
 		if i > 0 {
 			w.buf.WriteByte(',')
 		}
-		line, err := encode(&list[i])
-		if err != nil {
+		w.buf.WriteByte('\n')
+		if err := w.encode(&list[i]); err != nil {
 			w.err = cmp.Or(w.err, fmt.Errorf("%s[%d]: %w", key, i, err))
 			return
 		}
-		w.buf.WriteByte('\n')
-		w.buf.Write(line)
 	}
 	if len(list) > 0 {
 		w.buf.WriteByte('\n')
 	}
 	w.buf.WriteByte(']')
-}
-
-// encode is [json.Marshal] without the escapes for HTML, which would make paths
-// and scripts unreadable in a review.
-func encode(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
 func nonNil[T any](list []T) []T {

@@ -21,6 +21,9 @@ var Features = []Feature{
 	{"capabilities", "services with some capabilities only", serviceUses(func(s *Service) bool { return s.Capabilities != nil })},
 	{"env-file", "environment variables from a file", serviceUses(func(s *Service) bool { return s.EnvFile != "" })},
 	{"flush-pending", "sockets that throw away what waits when the owner exits", socketUses(func(s *Socket) bool { return s.FlushPending })},
+	{"locked-transports", "transports that do not come with the release, with checksums of their executables", func(p *Plan) bool {
+		return slices.ContainsFunc(p.Transports, func(t Transport) bool { return len(t.Checksums) > 0 || t.Shape != nil || t.Plugin != "" })
+	}},
 	{"multiple-instances", "several instances of a service", serviceUses(func(s *Service) bool { return s.Multiple })},
 	{"no-new-privileges", "services that gain no privileges", serviceUses(func(s *Service) bool { return s.NoNewPrivileges })},
 	{"notify", "services that say when they are ready", serviceUses(func(s *Service) bool { return s.Notify })},
@@ -56,11 +59,13 @@ var implemented = []string{
 	"branching",
 	"capabilities",
 	"env-file",
+	"locked-transports",
 	"multiple-instances",
 	"no-new-privileges",
 	"notify",
 	"output",
 	"payload-references",
+	"preferred-options",
 	"resource-limits",
 	"restart-backoff",
 	"run-variable",

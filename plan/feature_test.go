@@ -24,9 +24,13 @@ var use = map[string]func(p *plan.Plan){
 		srv(p).Branching = &plan.Branching{State: "rind@net-configured", Key: "name"}
 		p.Sockets[0].Lifecycle = plan.Managed // which instance would an access start?
 	},
-	"capabilities":       func(p *plan.Plan) { srv(p).Capabilities = []string{} },
-	"env-file":           func(p *plan.Plan) { srv(p).EnvFile = "/etc/x" },
-	"flush-pending":      func(p *plan.Plan) { p.Sockets[0].FlushPending = true },
+	"capabilities":  func(p *plan.Plan) { srv(p).Capabilities = []string{} },
+	"env-file":      func(p *plan.Plan) { srv(p).EnvFile = "/etc/x" },
+	"flush-pending": func(p *plan.Plan) { p.Sockets[0].FlushPending = true },
+	"locked-transports": func(p *plan.Plan) {
+		p.Transports[0].Shape = &plan.Shape{}
+		p.Transports[0].Checksums = map[string]string{plan.AnyPlatform: "sha256:" + strings.Repeat("0", 64)}
+	},
 	"multiple-instances": func(p *plan.Plan) { srv(p).Multiple = true },
 	"no-new-privileges":  func(p *plan.Plan) { srv(p).NoNewPrivileges = true },
 	"notify":             func(p *plan.Plan) { srv(p).Notify = true },
@@ -59,6 +63,9 @@ var use = map[string]func(p *plan.Plan){
 	"variables":  variable,
 	"watchdog":   func(p *plan.Plan) { srv(p).Watchdog = &plan.Watchdog{Interval: 1, Action: "stop"} },
 }
+
+// runs are the features that rindrun of this release has.
+var runs = []string{"locked-transports", "preferred-options"}
 
 func srv(p *plan.Plan) *plan.Service { return &p.Services[0] }
 

@@ -4,6 +4,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -52,9 +53,43 @@ type Source struct {
 // Transport is a socket type that the plan uses.
 type Transport struct {
 	Name     string `json:"name"`
+	Plugin   string `json:"plugin,omitempty"` // that binds the type; empty: the one of the same name
 	Version  string `json:"version"`
-	Manifest string `json:"manifest"`           // "sha256:" and hex, of the manifest that options were checked against
-	Checksum string `json:"checksum,omitempty"` // of the executable; empty for the transports of this release
+	Manifest string `json:"manifest"` // "sha256:" and hex, of the manifest that options were checked against
+
+	// Of a transport that does not come with this release, what its sockets look
+	// like to the kernel, and the checksums ("sha256:" and hex) of its executable by
+	// platform: "linux-amd64", or [AnyPlatform].
+	Shape     *Shape            `json:"shape,omitempty"`
+	Checksums map[string]string `json:"checksums,omitempty"`
+}
+
+// AnyPlatform is the platform of an executable that is no machine code.
+const AnyPlatform = "any"
+
+// Shape is what every socket of a transport looks like to the kernel, in the
+// numbers of Linux. A Domain or Type of 0 depends on the address or the options,
+// and so does the protocol when there are no Protocols.
+type Shape struct {
+	Domain    uint32   `json:"domain,omitempty"`
+	Type      uint32   `json:"type,omitempty"`
+	Protocols []uint32 `json:"protocols,omitempty"`
+	Listening bool     `json:"listening,omitempty"` // the host calls listen(2), unless the type is one of datagrams
+}
+
+// PluginName returns the name of the plugin that binds the type.
+func (t *Transport) PluginName() string { return cmp.Or(t.Plugin, t.Name) }
+
+// Checksum returns the checksum that the executable must have on a platform;
+// empty is any. Not ok means that the plan has checksums, and none for it.
+func (t *Transport) Checksum(platform string) (sum string, ok bool) {
+	if len(t.Checksums) == 0 {
+		return "", true
+	}
+	if sum, ok = t.Checksums[platform]; !ok {
+		sum, ok = t.Checksums[AnyPlatform]
+	}
+	return sum, ok
 }
 
 // Permission is one named permission.

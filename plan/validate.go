@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -89,6 +91,13 @@ func (v *validator) transports() {
 			v.problem("it has no name")
 		case v.types[t.Name]:
 			v.problem("listed twice")
+		case (t.Shape == nil) != (len(t.Checksums) == 0):
+			v.problem("it has either the shape of its sockets or the checksums of its executable, and must have both or none")
+		}
+		for platform, sum := range t.Checksums {
+			if digest, ok := strings.CutPrefix(sum, "sha256:"); !ok || !isSHA256(digest) {
+				v.problem("the checksum for %s is %q, want sha256: and 64 hex digits", platform, sum)
+			}
 		}
 		v.types[t.Name] = true
 	}
@@ -224,6 +233,11 @@ func CheckFDName(name string) error {
 		}
 	}
 	return nil
+}
+
+func isSHA256(digest string) bool {
+	sum, err := hex.DecodeString(digest)
+	return err == nil && len(sum) == sha256.Size && strings.ToLower(digest) == digest
 }
 
 // maxSunPath is the longest path or abstract name that bind(2) takes, without

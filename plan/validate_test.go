@@ -37,6 +37,12 @@ func TestValidate(t *testing.T) {
 		{"lifecycle", func(p *plan.Plan) { admin(p).Lifecycle = "" }, `socket web@admin: lifecycle is "", want managed or owned`},
 		{"unlisted transport", func(p *plan.Plan) { http(p).Type = "vsock" }, `socket web@http: type "vsock" is not among the transports`},
 		{"transport twice", func(p *plan.Plan) { p.Transports[0].Name = "tcp" }, "transport tcp: listed twice"},
+		{"checksums without a shape", func(p *plan.Plan) {
+			p.Transports[0].Checksums = map[string]string{"any": "sha256:" + strings.Repeat("0", 64)}
+		}, "transport uds: it has either the shape of its sockets or the checksums"},
+		{"checksum of another kind", func(p *plan.Plan) {
+			p.Transports[0].Shape, p.Transports[0].Checksums = &plan.Shape{}, map[string]string{"any": "md5:00"}
+		}, `transport uds: the checksum for any is "md5:00", want sha256: and 64 hex digits`},
 		{"transport without name", func(p *plan.Plan) { p.Transports = append(p.Transports, plan.Transport{}) }, "transport : it has no name"},
 		{"same name twice", func(p *plan.Plan) { admin(p).Name = "web@http" }, "socket web@http: defined twice"},
 		{"S15 same name of another kind", func(p *plan.Plan) { p.Signals[1].Name = "web@mode"; http(p).Trigger = nil }, ""},

@@ -1,6 +1,7 @@
 package plugins_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,10 +31,24 @@ func TestBuiltin(t *testing.T) {
 			}
 		}
 	}
+	// SPEC §2.3.
+	every := []string{"backlog", "receive-buffer", "send-buffer", "priority", "mark", "timestamping"}
+	inet := []string{"v6only", "freebind", "transparent", "reuse-port", "bind-device", "tos", "traffic-class", "ttl"}
 	want := map[string][]string{
-		"tcp": {"backlog", "v6only", "freebind", "reuse-port"},
-		"udp": {"v6only", "freebind", "reuse-port"},
-		"uds": {"backlog", "kind", "mode", "user", "group", "dir-mode", "remove-on-stop"},
+		"tcp": slices.Concat(every, inet, []string{
+			"keepalive.time", "keepalive.interval", "keepalive.probes", "no-delay", "defer-accept", "fast-open",
+			"user-timeout", "congestion", "mptcp",
+		}),
+		"udp": slices.Concat(every, inet, []string{"broadcast", "multicast", "packet-info"}),
+		"uds": slices.Concat(every, []string{
+			"kind", "mode", "user", "group", "dir-mode", "dir-user", "dir-group", "symlinks", "pass-credentials",
+			"pass-security", "remove-on-stop",
+		}),
+	}
+	for _, list := range []map[string][]string{want, got} {
+		for _, names := range list {
+			slices.Sort(names)
+		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)

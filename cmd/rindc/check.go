@@ -27,7 +27,7 @@ func (e env) checkCommand() *cobra.Command {
 
 What is wrong is written to standard error in the formats text and short, and to
 standard output in the others.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needPaths,
 		RunE: func(_ *cobra.Command, paths []string) error { return e.check(paths, o) },
 	}
 	o.register(c)

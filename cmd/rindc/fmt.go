@@ -45,7 +45,7 @@ func (e env) fmtCommand() *cobra.Command {
 		Use:   "fmt PATH... [--check] [--diff]",
 		Short: "write unit files in their canonical form",
 		Long:  aboutFormat,
-		Args:  cobra.MinimumNArgs(1),
+		Args:  needPaths,
 		RunE:  func(_ *cobra.Command, paths []string) error { return f.run(paths) },
 	}
 	cmd.Flags().BoolVar(&f.check, "check", false, "write nothing; exit with 1 if a file is not in canonical form")
@@ -58,7 +58,7 @@ func (f formatter) run(paths []string) error {
 	if len(paths) > 1 && slices.Contains(paths, compiler.Stdin) {
 		return fmt.Errorf("%s is formatted to standard output, and cannot be named with files", compiler.Stdin)
 	}
-	l := loader{stdin: f.stdin}
+	l := loader{stdin: f.stdin, noLock: true}
 	l.load(paths)
 	inputs := l.inputs()
 	slices.SortFunc(inputs, func(a, b compiler.Input) int { return cmp.Compare(a.Name, b.Name) })

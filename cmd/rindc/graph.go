@@ -33,7 +33,7 @@ func (e env) graphCommand() *cobra.Command {
 		Use:   "graph PATH...|plan.json",
 		Short: "show what starts, stops, triggers and owns what",
 		Long:  aboutGraph,
-		Args:  cobra.MinimumNArgs(1),
+		Args:  needPaths,
 		RunE:  func(_ *cobra.Command, paths []string) error { return g.run(paths) },
 	}
 	c.Flags().StringVar(&g.format, "format", graph.Formats[0].Name, "how to write it: "+strings.Join(graphFormats(), ", "))
@@ -97,7 +97,7 @@ func findUnit(g *graph.Graph, address string) ([]graph.Node, error) {
 		return nodes, nil
 	}
 	if unknown := (*graph.UnknownError)(nil); errors.As(err, &unknown) {
-		if near, ok := diag.Nearest(address, unknown.Names()); ok {
+		if near, ok := diag.Nearest(address, unknown.Names()); ok && diag.NearAddress(address, near) {
 			err = fmt.Errorf("%w: did you mean %s?", err, near)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/rind-sockets/rind/compiler"
 	"github.com/rind-sockets/rind/compiler/scenario"
+	"github.com/rind-sockets/rind/plugins/lock"
+	"github.com/rind-sockets/rind/plugins/manifest"
 )
 
 // extension is what the name of a unit file ends in.
@@ -39,6 +41,10 @@ type loader struct {
 	// scenarios, if set, gets every scenario file beside the unit files, with the
 	// group of a unit file of that name.
 	scenarios func(name, group string)
+
+	lock    string               // name of the lock file; empty: it is looked for
+	noLock  bool                 // no plugin matters
+	plugins []*manifest.Manifest // that are locked
 
 	files  map[string]compiler.Input // by the path behind all links
 	unread []string                  // groups for compiler.Options
@@ -75,6 +81,9 @@ func (l *loader) load(paths []string) {
 			l.read(filepath.Clean(p), groupOf(filepath.Base(p)))
 			l.beside(filepath.Clean(p))
 		}
+	}
+	if !l.noLock {
+		l.loadLock(paths)
 	}
 	slices.SortFunc(l.errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 }
@@ -205,7 +214,7 @@ func (w *walk) dir(name, prefix string) {
 
 // entry reads what is in a directory. below is its path below the units root.
 func (w *walk) entry(name, below string, e fs.DirEntry) {
-	isUnit := strings.HasSuffix(name, extension)
+	isUnit := strings.HasSuffix(name, extension) && e.Name() != lock.FileName
 	mode := e.Type()
 	if mode&fs.ModeSymlink != 0 {
 		info, err := os.Stat(name)

@@ -14,6 +14,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 	"github.com/rind-sockets/rind/compiler/diag/render"
 	"github.com/rind-sockets/rind/compiler/policy"
+	"github.com/rind-sockets/rind/plugins/lock"
 )
 
 // errorLimit is how many diagnostics the format text shows unless told otherwise.
@@ -28,6 +29,7 @@ type reporting struct {
 	limit       int
 	allow, deny []string
 	stdinName   string
+	lock        string
 	strict      bool
 
 	// These follow from the above.
@@ -42,6 +44,7 @@ func (o *reporting) register(c *cobra.Command) {
 	f.StringSliceVar(&o.allow, "allow", nil, "`CODES` of warnings and notes that are not reported")
 	f.StringSliceVar(&o.deny, "deny", nil, "`CODES` that are errors, or warnings for all of them")
 	f.StringVar(&o.stdinName, "stdin-filename", "", "unit `FILE` whose content is on standard input, for -")
+	f.StringVar(&o.lock, "lock", "", "lock `FILE` of transport plugins; default: "+lock.FileName+" in or beside the directory of the units")
 	f.BoolVar(&o.strict, "strict", false, "also report what is not wrong everywhere, and notes as warnings")
 	complete(c, "format", render.Names)
 	complete(c, "allow", codeNames)
@@ -125,7 +128,7 @@ type compilation struct {
 }
 
 func (e env) newLoader(o reporting) *loader {
-	return &loader{stdin: e.stdin, stdinName: o.stdinName}
+	return &loader{stdin: e.stdin, stdinName: o.stdinName, lock: o.lock}
 }
 
 // newCompilation reads and compiles the unit files.
@@ -143,7 +146,7 @@ func (l *loader) compile(o reporting) compilation {
 		c.files[i] = in.Name
 	}
 	slices.Sort(c.files)
-	c.Result = compiler.Compile(inputs, compiler.Options{Compiler: "rindc " + version, Unread: l.unread, Strict: o.strict, Policy: o.policy})
+	c.Result = compiler.Compile(inputs, compiler.Options{Compiler: "rindc " + version, Unread: l.unread, Plugins: l.plugins, Strict: o.strict, Policy: o.policy})
 	c.found = diag.Sorted(c.Diags.All(), c.Locate)
 	slices.SortFunc(c.Suppressed, func(a, b diag.Suppressed) int {
 		x, y := a.Where(c.Locate), b.Where(c.Locate)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rind-sockets/rind/compiler"
+	"github.com/rind-sockets/rind/compiler/diag"
 )
 
 // Exit statuses (SPEC §2 rule 4).
@@ -87,8 +88,8 @@ func newRoot(e env) *cobra.Command {
 		Long:          about,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 	}
+	root.Args = func(_ *cobra.Command, args []string) error { return unknownCommand(root, args) }
 	root.RunE = func(*cobra.Command, []string) error {
 		return errors.New("a command is missing: " + commandNames(root))
 	}
@@ -100,11 +101,35 @@ func newRoot(e env) *cobra.Command {
 		e.fmtCommand(),
 		e.graphCommand(),
 		e.manCommand(),
+		e.pluginsCommand(),
 		e.schemaCommand(),
 		e.testCommand(),
 		e.versionCommand(),
 	)
 	return root
+}
+
+// unknownCommand reports an argument where a command is meant.
+func unknownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range root.Commands() {
+		names = append(append(names, c.Name()), c.Aliases...)
+	}
+	if near, ok := diag.Nearest(args[0], names); ok {
+		return fmt.Errorf("unknown command %q: did you mean %s?", args[0], near)
+	}
+	return fmt.Errorf("unknown command %q: the commands are %s", args[0], commandNames(root))
+}
+
+// needPaths wants what to read; nothing is read by default.
+func needPaths(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: name unit files or directories, or - for standard input", c.Name())
 }
 
 // commandNames lists the commands: "build, check or version".
@@ -138,7 +163,7 @@ func (e env) buildCommand() *cobra.Command {
 
 What is wrong is written to standard error in every format, since standard output
 is for the plan.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needPaths,
 		RunE: func(_ *cobra.Command, paths []string) error { return e.build(paths, out, o) },
 	}
 	c.Flags().StringVarP(&out, "output", "o", compiler.Stdin, "`FILE` to write, or - for standard output")

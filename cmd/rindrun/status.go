@@ -127,6 +127,16 @@ func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 		w.printf("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.GetName(), s.GetState(), s.GetType(), printable(address),
 			orDash(s.GetOwner()), s.GetLifecycle(), s.GetAccesses(), s.GetActivations(), reason(s.GetReason(), s.GetLastError()))
 	}
+	notes := 0
+	for _, s := range resp.GetSockets() {
+		notes += len(s.GetOptions())
+	}
+	section(w, notes, "SOCKET\tOPTIONS")
+	for _, s := range resp.GetSockets() {
+		for _, note := range s.GetOptions() {
+			w.printf("%s\t%s\n", s.GetName(), printable(note))
+		}
+	}
 	section(w, len(resp.GetServices()), "SERVICE\tSTATE\tPIDS\tSTARTS\tREASON")
 	for _, s := range resp.GetServices() {
 		w.printf("%s\t%s\t%s\t%d\t%s\n", s.GetName(), s.GetState(), pidList(s.GetPids()), s.GetStarts(), condition(s))

@@ -142,6 +142,26 @@ func (c context) wrongPayload(p unit.Any, to target, got string) {
 	})
 }
 
+// wrongReference is wrongPayload for what is read when the trigger runs, where
+// another literal is no help.
+func (c context) wrongReference(p unit.Any, to target, yields shape) {
+	help := "refer to something else, or write " + payloadForms[to.kind]
+	switch {
+	case to.kind == cond.None:
+		help = "remove the payload"
+	case yields == octets && to.kind == cond.String:
+		help = fmt.Sprintf("declare `payload = \"bytes\"` for %s: what is sent need not be text", to)
+	case yields == tree || yields == nothing:
+	case to.kind == cond.JSON:
+		help = "put it into a table: `payload = { key = … }`"
+	}
+	c.fail(WrongPayload, diag.Diagnostic{
+		Message: fmt.Sprintf("%s has a payload of kind %v, got %s", to, to.kind, yields.reference()),
+		At:      p.At,
+		Help:    help,
+	})
+}
+
 func describe(data any) string {
 	switch data.(type) {
 	case string:
@@ -159,7 +179,7 @@ func describe(data any) string {
 // template makes the payload of an action out of a tree with references.
 func (c context) template(a *plan.Action, p unit.Any, to target, node plan.Node, yields shape) bool {
 	if !yields.fits(to.kind) {
-		c.wrongPayload(p, to, yields.reference())
+		c.wrongReference(p, to, yields)
 		return false
 	}
 	if to.keys != nil && yields == tree && node.State == "" && node.Var == "" {

@@ -102,12 +102,31 @@ func (c context) from(s string, at source.Place) (reference, bool) {
 		})
 		return reference{}, false
 	}
-	c.fail(InvalidReference, diag.Diagnostic{
+	c.fail(InvalidReference, noReference(s, at, c.defined))
+	return reference{}, false
+}
+
+// noReference says that s, the text of from, is none: it may lack what kind of
+// reference it is, or have that misspelt.
+func noReference(s string, at source.Place, isState func(string) bool) diag.Diagnostic {
+	d := diag.Diagnostic{
 		Message: fmt.Sprintf("`from` must be a reference, got %q", clip(s)),
 		At:      at,
 		Help:    referenceForm,
-	})
-	return reference{}, false
+	}
+	if kind, _, ok := strings.Cut(s, ":"); ok {
+		if near, found := diag.Nearest(kind, []string{"state", "var", "access"}); found {
+			d.At = at.Within(0, len(kind))
+			d.Help = fmt.Sprintf("did you mean `%s:`?", near)
+			d.Fix = &diag.Fix{Old: kind, New: near}
+		}
+		return d
+	}
+	if r, ok := stateReference("state:"+s, at); ok && isState(r.name) {
+		d.Help = fmt.Sprintf("write `state:%s`", s)
+		d.Fix = &diag.Fix{Old: s, New: "state:" + s}
+	}
+	return d
 }
 
 func clip(s string) string {
@@ -202,7 +221,9 @@ func (c context) readAccess(r reference) (plan.Node, shape, bool) {
 		d.Message = fmt.Sprintf("nothing is known of an access by the name %q", r.name)
 		d.Help = "write one of " + quote(names, ", ")
 		if near, found := diag.Nearest(r.name, names); found {
+			d.At = r.namePlace()
 			d.Help = fmt.Sprintf("did you mean `access:%s`?", near)
+			d.Fix = &diag.Fix{Old: r.name, New: near}
 		}
 		c.fail(InvalidReference, d)
 		return plan.Node{}, 0, false

@@ -5,6 +5,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/resolve"
 	"github.com/rind-sockets/rind/compiler/unit"
 	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/plan/cond"
 )
 
 var state = Action{
@@ -37,9 +38,11 @@ func (c context) setState(s *resolve.State, t unit.Trigger) (plan.Action, bool) 
 		})
 	}
 	a := plan.Action{Do: plan.OpSetState, Target: s.Name}
-	ok := c.payload(&a, t, target{
-		what: "state", name: s.Name, kind: s.Payload, check: s.CheckPayload, keys: s.BranchKeys(), ref: t.State,
-	})
+	to := target{what: "state", name: s.Name, kind: s.Payload, check: s.CheckPayload, keys: s.BranchKeys(), ref: t.State}
+	if s.KeysUnknown() {
+		to.check, to.keys = func(cond.Value) error { return nil }, nil
+	}
+	ok := c.payload(&a, t, to)
 	return a, ok && sound
 }
 

@@ -41,7 +41,7 @@ stop-on = ["host"]
 `,
 	Run: func(p *Pass) {
 		for _, s := range p.States {
-			if s.Unit.AutoPayload != nil && s.Payload != 0 {
+			if s.Unit.AutoPayload != nil && s.Payload != 0 && !s.KeysUnknown() {
 				p.autoPayload(s)
 			}
 		}

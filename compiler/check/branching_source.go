@@ -64,7 +64,7 @@ func (p *Pass) branchKey(s *Service, from *resolve.State) {
 		key, at = b.Key.Value, b.Key.At
 	}
 	keys := from.BranchKeys()
-	if slices.Contains(keys, key) {
+	if from.KeysUnknown() || slices.Contains(keys, key) {
 		return
 	}
 	d := diag.Diagnostic{

@@ -23,6 +23,7 @@ type analysis struct {
 	hooks      []*hook
 	acted      map[target]bool           // what some trigger starts or stops
 	switched   bool                      // a trigger starts or stops units by way of rind@active
+	untyped    bool                      // it is not known what a state or signal can be, which is reported
 	owned      map[plan.Name][]plan.Name // the services that an access to a socket starts
 	disabled   map[plan.Name]bool        // sockets
 	uses       *uses
@@ -111,12 +112,18 @@ func (p *Program) analyse() {
 	p.collectHooks()
 	states := make(map[string]sat.Shape, len(p.Table.States))
 	for _, s := range p.Table.States {
+		shape := stateShape(&s.State)
+		if s.KeysUnknown() {
+			shape.Kind = 0
+		}
+		p.flow.untyped = p.flow.untyped || shape.Kind == 0
 		if _, again := states[string(s.Name)]; !again {
-			states[string(s.Name)] = stateShape(&s.State)
+			states[string(s.Name)] = shape
 		}
 	}
 	signals := make(map[string]sat.Shape, len(p.Table.Signals))
 	for _, s := range p.Table.Signals {
+		p.flow.untyped = p.flow.untyped || s.Payload == 0
 		if _, again := signals[string(s.Name)]; !again {
 			signals[string(s.Name)] = signalShape(&s.Signal)
 		}
@@ -208,6 +215,7 @@ func (p *Program) solve(f sat.Formula, at source.Place, what string) sat.Result 
 	case r.Verdict != sat.Unknown:
 	case p.flow.solver.Steps <= 0:
 		p.exhausted(at)
+	case p.flow.untyped: // that may be why
 	default:
 		p.flow.undecided = append(p.flow.undecided, undecided{at, "it was not analysed " + what, r.Why})
 	}

@@ -141,7 +141,12 @@ func TestFlowRules(t *testing.T) {
 		}},
 		{"one that waits for itself, and others behind it", "[[state]]\nname = \"x\"\npayload = \"none\"\n[[state]]\nname = \"y\"\npayload = \"none\"\nafter = [\"x\"]\n" +
 			socket("a", "a", `start-on = ["x"]`, `on-start = [{ state = "x" }]`) + socket("b", "b", `start-on = ["y"]`) + service("c", `start-on = ["x", "up"]`), []string{
-			"F5204 nothing in the files ever starts socket \"u@a\": it waits for state \"u@x\", which only its own `on-start` gives, and 3 more wait for them",
+			"F5204 nothing in the files ever starts socket \"u@a\": it waits for state \"u@x\", which only its own `on-start` gives, and 3 more wait for it",
+		}},
+		{"two that wait for what both give", "[[state]]\nname = \"x\"\npayload = \"string\"\n" +
+			socket("a", "a", `start-on = ['x(target == "a")']`, `trigger = [{ state = "x", payload = "b" }]`) +
+			socket("b", "b", `start-on = ['x(target == "b")']`, `trigger = [{ state = "x", payload = "a" }]`), []string{
+			"F5204 nothing in the files ever starts socket \"u@a\": it waits for state \"u@x\", which only units that are not started give, such as `trigger` of socket \"u@b\"; they wait for each other in a circle of 2",
 		}},
 		{"a circle over a state that follows from another", "[[state]]\nname = \"x\"\npayload = \"none\"\n[[state]]\nname = \"y\"\npayload = \"none\"\nafter = [\"x\"]\n" +
 			socket("a", "a", `start-on = ["y"]`, `on-start = [{ state = "x" }]`), []string{

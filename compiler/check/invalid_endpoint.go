@@ -32,6 +32,7 @@ listen = "127.0.0.1:8081"
 					Message: fmt.Sprintf("socket %q: %s", s.Name, e.Message),
 					At:      s.Unit.Listen.At.Within(e.From, e.To),
 					Help:    e.Help,
+					Fix:     e.Fix(s.Unit.Listen.Value),
 				})
 			}
 		}

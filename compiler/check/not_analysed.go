@@ -57,5 +57,5 @@ start-on = ['device(target matches "^(eth|en)[0-9]$")']
 
 // place is a key for a place.
 func place(at source.Place) string {
-	return fmt.Sprintf("%p %s %d %v", at.File, at.Kind, at.Unit, at.Path)
+	return fmt.Sprintf("%p %s %d %v", at.File(), at.Kind(), at.Index(), at.Path())
 }

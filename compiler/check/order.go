@@ -73,7 +73,12 @@ func (p *Program) collectOrder() *order {
 	return o
 }
 
+// node adds a unit that comes after others. One that does not is no part of a
+// cycle.
 func (o *order) node(ref reference, at source.Place) {
+	if at.IsZero() {
+		return
+	}
 	if _, again := o.number[ref]; again {
 		return // two definitions of one name are another mistake
 	}
@@ -83,10 +88,10 @@ func (o *order) node(ref reference, at source.Place) {
 }
 
 func (o *order) edge(from, to reference, s sign) {
-	n := o.number[from]
+	n, comes := o.number[from]
 	m, ok := o.number[to]
-	if !ok || o.signs[[2]int{n, m}]&s != 0 {
-		return // builtin, or there already
+	if !comes || !ok || o.signs[[2]int{n, m}]&s != 0 {
+		return // after nothing, or there already
 	}
 	if s == presence {
 		o.after.Edge(n, m)

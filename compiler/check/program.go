@@ -1,9 +1,14 @@
 package check
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+
 	"github.com/rind-sockets/rind/compiler/action"
 	"github.com/rind-sockets/rind/compiler/diag"
 	"github.com/rind-sockets/rind/compiler/resolve"
+	"github.com/rind-sockets/rind/compiler/source"
 	"github.com/rind-sockets/rind/compiler/typing"
 	"github.com/rind-sockets/rind/compiler/unit"
 	"github.com/rind-sockets/rind/grammar"
@@ -37,6 +42,7 @@ type Socket struct {
 	Endpoint  grammar.Endpoint   // Kind is 0 when it is malformed
 	Owner     *resolve.Service   // nil: none, or unknown
 	Options   map[string]string  // in the text form of the transport's schema
+	Prefer    []string           // those of them that the kernel may refuse, sorted
 
 	Permissions, ManagedBy   []*resolve.Permission
 	StartOn, StopOn          *cond.Expr
@@ -50,8 +56,10 @@ type Socket struct {
 
 // optionError is an option that the transport does not take.
 type optionError struct {
-	option unit.Option
-	err    error // nil: the transport has no such option
+	name    string // with the table it is in: "keepalive.time"
+	value   any
+	key, at source.Place
+	err     error // nil: the transport has no such option
 }
 
 // Service is a service whose parts are understood.
@@ -76,7 +84,10 @@ type Permission struct {
 // bind types conditions and triggers, whose mistakes it reports to ds, and looks
 // up everything else, whose mistakes the rules report.
 func bind(table *resolve.Table, transports []*manifest.Manifest, ds *diag.List) *Program {
-	p := &Program{Table: table, Transports: transports}
+	p := &Program{
+		Table: table, Transports: transports,
+		Sockets: make([]*Socket, 0, len(table.Sockets)), Services: make([]*Service, 0, len(table.Services)),
+	}
 	for _, d := range table.Sockets {
 		p.Sockets = append(p.Sockets, p.bindSocket(d, ds))
 	}
@@ -140,22 +151,85 @@ func (s *Socket) bindTransport(transports []*manifest.Manifest) {
 	}
 	if s.Unit.Listen.Set() {
 		s.Endpoint, s.endpointError = grammar.ParseEndpoint(s.Scheme.Name, s.Unit.Listen.Value)
+		s.checkAddress()
 	}
 	for _, o := range s.Unit.Options {
-		option, ok := s.Scheme.Option(o.Key.Value)
-		if !ok {
-			s.optionErrors = append(s.optionErrors, optionError{option: o})
-			continue
+		s.bindOption(o.Key.Value, o.Value.Value, o.Prefer, o.Key.At, o.Value.At)
+	}
+	slices.Sort(s.Prefer)
+}
+
+// checkAddress checks what the manifest says about endpoints of another kind than
+// those that the grammar knows.
+func (s *Socket) checkAddress() {
+	if s.endpointError != nil || s.Endpoint.Kind != grammar.Other {
+		return
+	}
+	if err := s.Scheme.CheckAddress(s.Endpoint.String()); err != nil {
+		s.endpointError = &grammar.Error{
+			To: len(s.Unit.Listen.Value), Message: fmt.Sprintf("%q is no endpoint of %s: %v", s.Endpoint, s.Scheme.Name, err),
+			Help: exampleHelp(s.Scheme),
 		}
-		text, err := option.Text(o.Value.Value)
-		if err != nil {
-			s.optionErrors = append(s.optionErrors, optionError{option: o, err: err})
-			continue
+		s.Endpoint = grammar.Endpoint{}
+	}
+}
+
+// exampleHelp shows an endpoint that the manifest has as an example.
+func exampleHelp(s *manifest.Scheme) string {
+	for _, e := range s.Examples {
+		if e.OK {
+			return fmt.Sprintf("write one such as `%s`", e.Listen)
 		}
-		if s.Options == nil {
-			s.Options = map[string]string{}
+	}
+	return "see the manual of the plugin"
+}
+
+// bindOption reads one option, or a table of options such as keepalive, whose
+// keys are options of their own in the plan and on the wire: "keepalive.time".
+func (s *Socket) bindOption(name string, v any, prefer bool, key, at source.Place) {
+	option, ok := s.Scheme.Option(name)
+	if !ok {
+		s.bindOptionTable(name, v, prefer, key, at)
+		return
+	}
+	text, err := option.Text(v)
+	if err != nil {
+		s.optionErrors = append(s.optionErrors, optionError{name: name, value: v, key: key, at: at, err: err})
+		return
+	}
+	if s.Options == nil {
+		s.Options = map[string]string{}
+	}
+	s.Options[name] = text
+	if prefer {
+		s.Prefer = append(s.Prefer, name)
+	}
+}
+
+func (s *Socket) bindOptionTable(name string, v any, prefer bool, key, at source.Place) {
+	bad := optionError{name: name, key: key, at: at}
+	keys := s.Scheme.Table(name)
+	table, isTable := v.(map[string]any)
+	switch {
+	case len(keys) == 0:
+		s.optionErrors = append(s.optionErrors, bad)
+		return
+	case !isTable || len(table) == 0:
+		bad.err = fmt.Errorf("must be a table with keys such as `%s`", keys[0])
+		s.optionErrors = append(s.optionErrors, bad)
+		return
+	}
+	for _, inner := range slices.Sorted(maps.Keys(table)) {
+		at := at.At(inner)
+		v, preferred := table[inner], prefer
+		if wish, ok := v.(map[string]any); ok && len(wish) == 1 && wish["prefer"] != nil {
+			preferred, v = true, wish["prefer"]
 		}
-		s.Options[o.Key.Value] = text
+		if full := name + "." + inner; slices.Contains(keys, inner) {
+			s.bindOption(full, v, preferred, at.OfKey(), at)
+		} else {
+			s.optionErrors = append(s.optionErrors, optionError{name: full, key: at.OfKey(), at: at})
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ const maxMentions = 1000
 
 // reach computes what can come about.
 func (p *Program) reach() *reached {
-	r := &reached{program: p, happens: map[reference]bool{}, hooks: map[reference][]*hook{}, follows: map[reference][]*condition{}}
+	r := &reached{program: p, happens: make(map[reference]bool, len(p.Sockets)+len(p.Services)), hooks: map[reference][]*hook{}, follows: map[reference][]*condition{}}
 	for _, h := range p.flow.hooks {
 		unit := reference{h.kind, h.name}
 		r.hooks[unit] = append(r.hooks[unit], h)
@@ -32,7 +32,7 @@ func (p *Program) reach() *reached {
 			r.happen(unit) // what starts it is another question
 		}
 	}
-	waits := map[reference]bool{}
+	waits := make(map[reference]bool, len(p.flow.conditions))
 	for _, c := range p.flow.conditions {
 		if c.field == "stop-on" {
 			continue
@@ -145,8 +145,9 @@ func (r *reached) blocked(c *condition) (w wait, ok bool) {
 		}
 		w, ok = wait{condition: c, on: on, next: on}, true
 		if setters := r.program.flow.uses.setters[on]; len(setters) > 0 {
-			s := setters[0]
-			w.next, w.hook, w.at = reference{s.kind, s.name}, s.field, s.at
+			// A unit can hardly be meant to give what it waits for itself.
+			s := setters[max(slices.IndexFunc(setters, func(s setter) bool { return reference{s.kind, s.name} != c.unit() }), 0)]
+			w.next, w.hook, w.at, w.several = reference{s.kind, s.name}, s.field, s.at, len(setters) > 1
 		}
 	})
 	return w, ok

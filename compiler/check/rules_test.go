@@ -86,7 +86,7 @@ func TestS13Conflicts(t *testing.T) {
 		{"dual stack and v4", inet("tcp", ":80", "127.0.0.1:80"), conflict},
 		{"dual stack and v6", inet("tcp", "*:80", "[::1]:80"), conflict},
 		{"dual stack and both wildcards", inet("tcp", "0.0.0.0:80", "*:80"), conflict},
-		{"dual stack that is not and v4", inet("tcp", "*:80 v6only = true", "0.0.0.0:80"), ""},
+		{"dual stack that is not and v4", inet("tcp", "*:80 v6only = true", "0.0.0.0:80"), "A4109"},
 		{"v6 wildcard and v4", inet("tcp", "[::]:80", "0.0.0.0:80"), ""},
 		{"v6 wildcard and v6", inet("tcp", "[::]:80", "[::1]:80"), conflict},
 		{"v6 wildcard of both families and v4", inet("tcp", "[::]:80 v6only = false", "127.0.0.1:80"), conflict},
@@ -168,6 +168,7 @@ func TestS109PeerIdentity(t *testing.T) {
 func TestReports(t *testing.T) {
 	const http = "[[socket]]\nname = \"http\"\ntype = \"tcp\"\nlisten = \":80\"\n"
 	const web = "[[service]]\nname = \"web\"\nrun.exec = \"web\"\n"
+	const uds = "[[socket]]\nname = \"u\"\ntype = \"uds\"\nlisten = \"u.sock\"\n"
 	tests := []struct {
 		name, text string
 		want       []string
@@ -175,7 +176,7 @@ func TestReports(t *testing.T) {
 	}{
 		{"S2 S3 case", strings.Replace(http, `"tcp"`, `"TCP"`, 1), []string{`3:8 A4101 socket "u@http" has unknown type "TCP"`}, `did you mean "tcp"? known types are tcp, udp, uds`},
 		{"S3 unix", strings.Replace(http, `"tcp"`, `"unix"`, 1), []string{`3:8 A4101 socket "u@http" has unknown type "unix"`}, `did you mean "uds"?`},
-		{"S2 another plugin", strings.Replace(http, `"tcp"`, `"vsock"`, 1), []string{`3:8 A4101 socket "u@http" has unknown type "vsock"`}, "known types are tcp, udp, uds"},
+		{"S2 another plugin", strings.Replace(http, `"tcp"`, `"vsock"`, 1), []string{`3:8 A4108 socket "u@http" has the type "vsock", which the lock file lacks`}, "known types are tcp, udp, uds"},
 		{"the place inside an endpoint", strings.Replace(http, `":80"`, `"127.0.0.1:http"`, 1), []string{"4:21 A4102 socket \"u@http\": port \"http\" is not a number"}, ""},
 		{"S12 owner", http + "owner = \"wbe\"\n" + web, []string{`5:9 N2201 no service is named "wbe"`}, `did you mean "web"?`},
 		{"S12 owner of another kind", http + "owner = \"http\"\n", []string{`5:9 N2201 no service is named "http"`}, `"http" is a socket: name a service here`},
@@ -187,7 +188,25 @@ func TestReports(t *testing.T) {
 		{"an id twice", "[[permission]]\nname = \"a\"\nid = 1\n[[permission]]\nname = \"b\"\nid = 1\n", []string{`6:6 P6103 permission "u@b" has the id 1 of "u@a"`}, ""},
 		{"a link to itself", "[[permission]]\nname = \"a\"\nid = 1\nlinks = [\"a\"]\n", []string{`4:9 P6104 permissions link in a circle: "u@a", "u@a"`}, ""},
 		{"S7 everything optional", http, nil, ""},
-		{"an option of another transport", strings.Replace(http, "tcp", "udp", 1) + "options = { backlog = 1 }\n", []string{"5:13 A4105 transport udp has no option `backlog`"}, "the options of udp are"},
+		{"an option of another transport", strings.Replace(http, "tcp", "udp", 1) + "options = { no-delay = true }\n", []string{"5:13 A4105 transport udp has no option `no-delay`"}, "it is an option of tcp; the options of udp are"},
+		{"an option as systemd spells it", http + "options = { RcvBuf = 1 }\n", []string{"5:13 A4105 transport tcp has no option `RcvBuf`"}, "did you mean `receive-buffer`?"},
+		{"a table of options", http + "options = { keepalive = { time = 60, probes = { prefer = 3 } }, mark = { prefer = 1 } }\n", nil, ""},
+		{"a key of a table of options", http + "options.keepalive = { tmie = \"60s\" }\n", []string{"5:23 A4105 transport tcp has no option `keepalive.tmie`"}, "did you mean `time`?"},
+		{"a value in a table of options", http + "options.keepalive = { probes = 0, time = \"1500ms\" }\n", []string{
+			"5:32 A4106 option `keepalive.probes` must be an integer from 1 to 127, got 0",
+			"5:42 A4106 option `keepalive.time` must be a duration such as \"5s\" or \"2m\" from 1s to 9h6m7s, a multiple of 1s, got \"1500ms\"",
+		}, ""},
+		{"v6only for every address", strings.Replace(http, ":80", "*:80", 1) + "options = { v6only = true }\n", []string{"5:13 A4109 option `v6only` contradicts the endpoint *:80, which means IPv4 and IPv6"}, "write `[::]:80` for IPv6 only"},
+		{"tos on IPv6", strings.Replace(http, ":80", "[::]:80", 1) + "options = { tos = 8 }\n", []string{"5:13 A4109 option `tos` has no meaning for the IPv6 address ::"}, "IPv6 calls it `traffic-class`"},
+		{"tos on both", strings.Replace(http, ":80", "[::]:80", 1) + "options = { tos = 8, v6only = false }\n", nil, ""},
+		{"tos on a name", strings.Replace(http, ":80", "localhost:80", 1) + "options = { tos = 8, traffic-class = 8 }\n", nil, ""},
+		{"mode of no file", strings.Replace(strings.Replace(http, "tcp", "uds", 1), ":80", "@web", 1) + "options = { mode = \"0600\" }\n", []string{"5:13 A4109 option `mode` has no meaning for the abstract socket @web, which is not a file"}, "or listen on a path"},
+		{"no group", strings.Replace(http, "tcp", "udp", 1) + "options = { multicast = [\"10.0.0.1\"] }\n", []string{`5:13 A4109 option ` + "`multicast`" + ` has "10.0.0.1", which is no multicast address`}, "239.1.2.3"},
+		{"group of the other family", strings.Replace(strings.Replace(http, "tcp", "udp", 1), ":80", "127.0.0.1:80", 1) + "options = { multicast = [\"ff05::1\"] }\n", []string{"5:13 A4109 option `multicast` has ff05::1, of another family than the address"}, "both families"},
+		{"no table", http + "options = { keepalive = true }\n", []string{"5:25 A4106 option `keepalive` must be a table with keys such as `time`"}, "the keys of `keepalive` are time, interval, probes"},
+		{"a list", strings.Replace(http, "tcp", "udp", 1) + "options = { multicast = [\"239.1.1.1%eth0\", \"x y\"] }\n", []string{
+			"5:25 A4106 option `multicast` must be an array of 1 to 64 different strings that match [0-9A-Fa-f:.]{2,45}(%[^%/\\x00-\\x20]{1,15})?, got [\"239.1.1.1%eth0\", \"x y\"]",
+		}, ""},
 		{"several options", http + "options = { backlog = 0, v6only = \"no\", nodelay = true }\n", []string{
 			"5:23 A4106 option `backlog` must be an integer from 1 to 1000000, got 0",
 			"5:35 A4106 option `v6only` must be true or false, got a string",
@@ -202,6 +221,27 @@ func TestReports(t *testing.T) {
 			"5:1 K1005 socket \"http\" has no key \"colour\"",
 			`6:9 N2201 no service is named "nobody"`,
 		}, ""},
+		{"a mode as a number", uds + "options = { mode = 0o660 }\n", []string{"5:20 A4106 option `mode` must be a file mode "}, "write `mode = \"0660\"`"},
+		{"a mode as decimal digits", uds + "options = { mode = 600 }\n", []string{"5:20 A4106 option `mode` must be a file mode "}, "write `mode = \"0600\"`"},
+		{"a number that is no mode", uds + "options = { mode = -1 }\n", []string{"5:20 A4106 option `mode` must be a file mode "}, "`mode`: "},
+		{"a value in quotes", http + "options = { backlog = \"128\" }\n", []string{"5:23 A4106 option `backlog` must be an integer "}, "write `backlog = 128`"},
+		{"a misspelt value", uds + "options = { kind = \"datagram\" }\n", []string{"5:20 A4106 option `kind` must be one of "}, "did you mean \"dgram\"?"},
+		{"a command line", web + "[[socket]]\nname = \"a\"\ntype = \"uds\"\nlisten = \"a\"\ntrigger = [{ exec = \"logger -t x\" }]\n", []string{
+			"8:21 K1308 no program is likely to be called \"logger -t x\"",
+		}, "write `exec = \"logger\"` and `args = [\"-t\", \"x\"]`"},
+		{"a directory with a space", strings.Replace(web, "run.exec = \"web\"", "run.exec = \"/opt/my app/web\"", 1), nil, ""},
+		{"a fact in a script", uds + "trigger = [{ script = \"logger access:uid\" }]\n", []string{"5:23 K1206 nothing replaces `access:uid` here"}, "RIND_ACCESS_UID"},
+		{"what was sent as an argument", uds + "trigger = [{ exec = \"logger\", args = [\"access:data\"] }]\n", []string{"5:39 K1206 nothing replaces `access:data` here"}, "hand it on with a signal"},
+		{"a reference that is literal", uds + "trigger = [{ signal = \"go\", payload = \"state:rind@net-configured/name\" }]\n[[signal]]\nname = \"go\"\npayload = \"string\"\n" + web + "start-on = [\"go\"]\n", []string{
+			"5:39 K1206 nothing replaces `state:rind@net-configured/name` here: a payload that is a string is literal",
+		}, "{ from = \"state:rind@net-configured/name\" }"},
+		{"a text that is no reference", uds + "trigger = [{ signal = \"go\", payload = \"state:of@mind\" }, { script = \"echo access: denied\" }]\n[[signal]]\nname = \"go\"\npayload = \"string\"\n" + web + "start-on = [\"go\"]\n", nil, ""},
+		{"bytes for text", uds + "trigger = [{ signal = \"go\", payload = \"access:data\" }]\n[[signal]]\nname = \"go\"\npayload = \"string\"\n", []string{
+			"5:39 T3201 signal \"u@go\" has a payload of kind string, got a reference to bytes",
+		}, "declare `payload = \"bytes\"`"},
+		{"no second error for branch keys that could not be read", uds + "trigger = [{ state = \"s\", payload = { n = 1 } }]\nstart-on = [\"s(branch/n == 1)\", { state = \"s\", branch = { as = { n = 1 } } }]\n" +
+			"[[state]]\nname = \"s\"\npayload = \"json\"\nbranch = \"n\"\n", []string{"10:10 K1007 `branch` must be an array of strings, got a string"}, "write `branch = [\"n\"]`"},
+		{"no note for a payload of no kind", web + "start-on = [\"s\"]\n[[state]]\nname = \"s\"\n", []string{"5:1 K1008 state \"s\" has no `payload`"}, ""},
 		{"no second error for an owner that could not be read", http + "owner = 5\nlifecycle = \"owned\"\n", []string{"5:9 K1007 `owner` must be a string, got an integer"}, ""},
 	}
 	for _, tt := range tests {

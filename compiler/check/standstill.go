@@ -22,6 +22,8 @@ type wait struct {
 	next reference // the unit that would give it; on itself, if that follows from others
 	hook string    // of next
 	at   source.Place
+
+	several bool // next is not the only one that would give it
 }
 
 // standstills finds the units that only a command can start, because they wait
@@ -95,6 +97,8 @@ func (s standstill) diagnostic() diag.Diagnostic {
 	}
 	switch {
 	case w.next == w.on:
+	case w.several:
+		d.Message += fmt.Sprintf(", which only units that are not started give, such as `%s` of %s %q", w.hook, w.next.kind, w.next.name)
 	case len(s.circle) == 1:
 		d.Message += fmt.Sprintf(", which only its own `%s` gives", w.hook)
 	default:
@@ -103,12 +107,16 @@ func (s standstill) diagnostic() diag.Diagnostic {
 	if n := len(s.circle); n > 1 {
 		d.Message += fmt.Sprintf("; they wait for each other in a circle of %d", n)
 	}
+	whom := "them"
+	if len(s.circle) == 1 {
+		whom = "it"
+	}
 	switch s.behind {
 	case 0:
 	case 1:
-		d.Message += ", and 1 more waits for them"
+		d.Message += ", and 1 more waits for " + whom
 	default:
-		d.Message += fmt.Sprintf(", and %d more wait for them", s.behind)
+		d.Message += fmt.Sprintf(", and %d more wait for %s", s.behind, whom)
 	}
 	for i := range s.circle {
 		if w := s.circle[(first+i)%len(s.circle)]; i < shown && !w.at.IsZero() {

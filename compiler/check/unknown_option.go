@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rind-sockets/rind/compiler/diag"
@@ -33,16 +34,24 @@ options = { backlog = 512 }
 				if e.err != nil {
 					continue
 				}
-				names := optionNames(s.Scheme)
-				help := fmt.Sprintf("the options of %s are %s", s.Scheme.Name, strings.Join(names, ", "))
+				table, key, inTable := strings.Cut(e.name, ".")
+				names, of := optionNames(s.Scheme), s.Scheme.Name
+				if inTable {
+					names, of = s.Scheme.Table(table), table
+				} else {
+					key = e.name
+				}
+				help := fmt.Sprintf("the options of %s are %s", of, strings.Join(names, ", "))
 				var fix *diag.Fix
-				if near, ok := diag.Nearest(e.option.Key.Value, names); ok {
+				if near, ok := nearestOption(key, names); ok {
 					help = fmt.Sprintf("did you mean `%s`?", near)
-					fix = &diag.Fix{Old: e.option.Key.Value, New: near}
+					fix = &diag.Fix{Old: key, New: near}
+				} else if other := otherTransports(p.Transports, e.name); len(other) > 0 {
+					help = fmt.Sprintf("it is an option of %s; %s", strings.Join(other, " and "), help)
 				}
 				p.Report(diag.Diagnostic{
-					Message: fmt.Sprintf("transport %s has no option `%s`", s.Scheme.Name, e.option.Key.Value),
-					At:      e.option.Key.At,
+					Message: fmt.Sprintf("transport %s has no option `%s`", s.Scheme.Name, e.name),
+					At:      e.key,
 					Help:    help,
 					Fix:     fix,
 				})
@@ -51,10 +60,50 @@ options = { backlog = 512 }
 	},
 }
 
+// optionNames lists what can be a key of the table options: of the option
+// "keepalive.time" it is "keepalive".
 func optionNames(s *manifest.Scheme) []string {
-	names := make([]string, len(s.Options))
+	var names []string
 	for i := range s.Options {
-		names[i] = s.Options[i].Name
+		name, _, _ := strings.Cut(s.Options[i].Name, ".")
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// nearestOption finds the option that was meant, also by the name that
+// systemd.socket(5) or the kernel has for it.
+func nearestOption(key string, names []string) (string, bool) {
+	plain := strings.ToLower(strings.ReplaceAll(key, "_", "-"))
+	for _, prefix := range []string{"so-", "tcp-", "ip-", "ipv6-"} {
+		plain = strings.TrimPrefix(plain, prefix)
+	}
+	if other, ok := otherOptions[strings.ReplaceAll(plain, "-", "")]; ok && slices.Contains(names, other) {
+		return other, true
+	}
+	return diag.Nearest(plain, names)
+}
+
+// otherOptions has what others call our options, in lower case without dashes.
+var otherOptions = map[string]string{
+	"rcvbuf": "receive-buffer", "sndbuf": "send-buffer", "nodelay": "no-delay", "deferacceptsec": "defer-accept",
+	"fastopen": "fast-open", "bindtodevice": "bind-device", "iptos": "tos", "tclass": "traffic-class", "ipttl": "ttl",
+	"unicasthops": "ttl", "hoplimit": "ttl", "socketmode": "mode", "socketuser": "user", "socketgroup": "group",
+	"directorymode": "dir-mode", "passcred": "pass-credentials", "passsec": "pass-security",
+	"passpacketinfo": "packet-info", "pktinfo": "packet-info", "tcpcongestion": "congestion",
+}
+
+// otherTransports lists the transports that have the option.
+func otherTransports(all []*manifest.Manifest, option string) []string {
+	var names []string
+	for _, m := range all {
+		for i := range m.Schemes {
+			if s := &m.Schemes[i]; slices.Contains(optionNames(s), option) {
+				names = append(names, s.Name)
+			}
+		}
 	}
 	return names
 }

@@ -29,7 +29,7 @@ listen = "127.0.0.1:8081"
 		types := p.Types()
 		for _, s := range p.Sockets {
 			written := s.Unit.Type
-			if !written.Set() || s.Scheme != nil {
+			if !written.Set() || s.Scheme != nil || p.looksLocked(written.Value) {
 				continue
 			}
 			help := "known types are " + strings.Join(types, ", ")

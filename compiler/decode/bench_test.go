@@ -56,8 +56,8 @@ func BenchmarkLocate(b *testing.B) {
 	for b.Loop() {
 		var x Index
 		for i := range 500 {
-			x.Locate(source.Place{File: f, Kind: "socket", Unit: i}.At("listen"))
-			x.Locate(source.Place{File: f, Kind: "service", Unit: i}.At("restart"))
+			x.Locate(source.UnitPlace(f, "socket", i).At("listen"))
+			x.Locate(source.UnitPlace(f, "service", i).At("restart"))
 		}
 	}
 }

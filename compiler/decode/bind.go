@@ -20,13 +20,34 @@ type binder struct {
 }
 
 // findings are the errors of one unit. A unit can repeat one mistake a million
-// times, which nobody wants to read: only the first maxErrors are kept.
+// times, which nobody wants to read: only the first maxErrors are kept, and
+// none of which the file has enough.
 type findings struct {
-	kept []diag.Diagnostic
-	more int
+	list *diag.List // of the file; nil if nothing is going to be reported
+
+	kept    []diag.Diagnostic
+	more    int  // that are not kept
+	last    bool // whether the last one is kept
+	omitted int  // of which the file has enough
 }
 
-func (f *findings) count() int { return len(f.kept) + f.more }
+func (f *findings) count() int { return len(f.kept) + f.more + f.omitted }
+
+// enough reports whether it is no use to describe an error.
+func (f *findings) enough(code diag.Code) bool {
+	return f.list == nil || len(f.kept) == maxErrors || f.list.Full(code, diag.Error)
+}
+
+// omit counts an error that is not described.
+func (f *findings) omit(code diag.Code) {
+	f.last = false
+	if f.list != nil && f.list.Full(code, diag.Error) {
+		f.list.Omit(code, diag.Error, 1)
+		f.omitted++
+		return
+	}
+	f.more++
+}
 
 // table binds all keys of a table to item.
 func (b *binder) table(t *unit.Table, item any, values map[string]any, at source.Place) {
@@ -48,7 +69,12 @@ func (b *binder) table(t *unit.Table, item any, values map[string]any, at source
 		}
 	}
 	for _, f := range t.Fields {
-		if _, ok := values[f.Key]; f.Required && !ok && !meant[f.Key] {
+		_, ok := values[f.Key]
+		switch {
+		case !f.Required || ok || meant[f.Key]:
+		case b.found.enough(diag.MissingKey):
+			b.found.omit(diag.MissingKey)
+		default:
 			b.report(diag.MissingKey, at, fmt.Sprintf("add `%s`: %s", f.Key, f.Doc), "%s has no `%s`", b.what, f.Key)
 		}
 	}
@@ -67,6 +93,10 @@ func (b *binder) only(t *unit.Table, key string, item any, values map[string]any
 // unknownKey reports a key that the table does not have, and returns the one
 // that was probably meant.
 func (b *binder) unknownKey(t *unit.Table, key string, at source.Place) string {
+	if b.found.enough(diag.UnknownKey) {
+		b.found.omit(diag.UnknownKey)
+		return ""
+	}
 	if f, ok := t.FieldOfNewer(key); ok {
 		b.report(diag.NewerSpelling, at, fmt.Sprintf("write `%s`", f.Key),
 			"`%s` is what newer Rind versions call `%s`", key, f.Key)
@@ -170,7 +200,11 @@ func (b *binder) word(f unit.Field, s string, at source.Place) {
 // want returns v as a T, and reports when it is something else.
 func want[T any](b *binder, f unit.Field, v any, at source.Place) (T, bool) {
 	t, ok := v.(T)
-	if !ok {
+	switch {
+	case ok:
+	case b.found.enough(diag.WrongType):
+		b.found.omit(diag.WrongType)
+	default:
 		b.wrongType(f.Key, f.Type.String(), v, at, example(f, v))
 		b.retype(f, v)
 	}
@@ -209,6 +243,11 @@ func example(f unit.Field, v any) string {
 	case unit.TypeTriggers:
 		return fmt.Sprintf("write `%s = [{ … }]`", f.Key)
 	}
+	if t, ok := f.Table(); ok && t.Fields[0].Type == unit.TypeString {
+		if text, ok := v.(string); ok {
+			return fmt.Sprintf("write `%s.%s = %q`", f.Key, t.Fields[0].Key, clip(text))
+		}
+	}
 	return fmt.Sprintf("write %s: %s", f.Type, f.Doc)
 }
 
@@ -243,7 +282,7 @@ func clip(s string) string {
 
 // fix attaches a fix to the last report, unless there is nothing to write.
 func (b *binder) fix(old, replacement string) {
-	if n := len(b.found.kept); n > 0 && b.found.more == 0 && replacement != "" {
+	if n := len(b.found.kept); b.found.last && replacement != "" {
 		b.found.kept[n-1].Fix = &diag.Fix{Old: old, New: replacement}
 	}
 }
@@ -253,8 +292,13 @@ func (b *binder) fix(old, replacement string) {
 func (b *binder) retype(f unit.Field, v any) {
 	switch v := v.(type) {
 	case string:
-		if f.Type == unit.TypeBool && (v == "true" || v == "false") {
-			b.fix(strconv.Quote(v), v)
+		switch f.Type { //nolint:exhaustive // the others have no value that is certain
+		case unit.TypeBool:
+			if v == "true" || v == "false" {
+				b.fix(strconv.Quote(v), v)
+			}
+		case unit.TypeList, unit.TypeWords, unit.TypeConditions, unit.TypePermissions, unit.TypeAbsences:
+			b.fix(strconv.Quote(v), "["+strconv.Quote(v)+"]")
 		}
 	case int64:
 		if f.Type == unit.TypeString {
@@ -292,10 +336,11 @@ func quoteAll(list []string) string {
 }
 
 func (b *binder) report(code diag.Code, at source.Place, help, format string, args ...any) {
-	if len(b.found.kept) == maxErrors {
-		b.found.more++
+	if b.found.enough(code) {
+		b.found.omit(code)
 		return
 	}
+	b.found.last = true
 	b.found.kept = append(b.found.kept, diag.Diagnostic{
 		Code:     code,
 		Severity: diag.Error,

@@ -36,7 +36,7 @@ func (b *binder) contradiction(at source.Place, help, format string, args ...any
 
 func (b *binder) socketKeys(s *unit.Socket) {
 	const noOwner = "add `owner = \"group@service\"`, or remove it"
-	if s.Accept.Value && !s.Owner.Set() {
+	if s.Accept.Value && !s.Owner.Set() && !datagrams(s) {
 		b.contradiction(s.Accept.At, noOwner, "`accept` starts the owner for each connection, and %s has none", b.what)
 	}
 	if s.FlushPending.Value && !s.Owner.Set() {

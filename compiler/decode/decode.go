@@ -20,12 +20,8 @@ import (
 // that is wrong in the file and returns what could be bound: a unit with an
 // error inside is marked as broken and kept if it has a name.
 func File(src *source.File, group string) (*unit.File, *diag.List) {
-	d := decoder{
-		src:    src,
-		out:    &unit.File{Source: src, Group: group},
-		diags:  &diag.List{},
-		broken: map[int]bool{},
-	}
+	d := decoder{src: src, group: group}
+	d.begin()
 	if d.readable() {
 		d.file()
 	}
@@ -34,12 +30,25 @@ func File(src *source.File, group string) (*unit.File, *diag.List) {
 
 type decoder struct {
 	src   *source.File
+	group string
 	text  string
 	lay   *layout
+	lines []int // of the headers, by segment
+
 	out   *unit.File
 	diags *diag.List
+	bound map[string]int // units of each kind that have been bound
 
 	broken map[int]bool // first segments of units with an error already reported
+	kept   bool         // whether the last error is in diags
+}
+
+// begin forgets everything but the text.
+func (d *decoder) begin() {
+	d.out = &unit.File{Source: d.src, Group: d.group}
+	d.diags = &diag.List{}
+	d.bound = map[string]int{}
+	d.broken = map[int]bool{}
 }
 
 // readable checks that the file is text within the limits, and splits it.
@@ -61,6 +70,7 @@ func (d *decoder) readable() bool {
 		return false
 	}
 	d.lay = lay
+	d.lines = lay.lines(d.text)
 	return true
 }
 
@@ -82,27 +92,54 @@ func firstBadByte(text []byte) int {
 }
 
 func (d *decoder) file() {
+	if runs := d.runs(runSize); len(runs) > 1 {
+		if d.inRuns(runs) {
+			return
+		}
+		d.begin()
+	}
 	contents := d.decode()
-	d.checkExtended()
+	d.checkExtended(d.whole())
 	d.topLevel(contents.top)
 	if contents.between != nil && d.diags.Errors() == 0 {
 		d.syntaxError(contents.between, contents.between.at, -1)
 	}
+	d.bind(contents.units)
+}
+
+// bind binds units of all kinds.
+func (d *decoder) bind(units map[string][]map[string]any) {
 	for i := range unit.Kinds {
 		kind := &unit.Kinds[i]
 		if kind.Support == unit.Supported {
-			d.units(kind, contents.units[kind.Name])
+			d.units(kind, units[kind.Name])
 		}
 	}
 }
 
+// gaveUp reports whether the file has so many errors that the rest of it is of no
+// interest: it may be no unit file at all.
+func (d *decoder) gaveUp() bool {
+	if d.diags.Errors() < maxFileErrors {
+		return false
+	}
+	d.error(diag.GaveUp, d.span(0, 0), "correct the first ones",
+		"the file has %d errors and more: the rest of it is not checked", maxFileErrors)
+	return true
+}
+
 // units binds the units of a kind. A nil one could not be decoded.
 func (d *decoder) units(kind *unit.Kind, units []map[string]any) {
-	for i, values := range units {
-		at := source.Place{File: d.src, Kind: kind.Name, Unit: i}
+	for n, values := range units {
+		i := d.bound[kind.Name]
+		d.bound[kind.Name]++
+		at := source.UnitOnLine(d.src, kind.Name, i, d.lines[d.lay.units[kind.Name][i]])
 		item, done := kind.Begin(d.out, at)
-		b := binder{found: &findings{}, what: describe(kind.Name, values)}
+		b := binder{found: &findings{list: d.diags}, what: describe(kind.Name, values)}
 		first := d.lay.units[kind.Name][i]
+		if values == nil && !d.broken[first] {
+			continue // nobody has looked at it, which has been reported
+		}
 		if values == nil {
 			b.only(&kind.Table, "name", item, d.rescueName(first), at)
 			done(true)
@@ -112,6 +149,7 @@ func (d *decoder) units(kind *unit.Kind, units []map[string]any) {
 		if b.found.count() == 0 { // else what seems to be missing may be what is wrong
 			b.contradictions(item)
 		}
+		units[n] = nil // nobody needs it any more, and a large file has many
 		d.add(b.found, at)
 		done(d.broken[first] || b.found.count() > 0)
 	}
@@ -126,7 +164,7 @@ func (d *decoder) add(found *findings, at source.Place) {
 		d.diags.Add(diag.Diagnostic{
 			Code:     diag.TooManyErrors,
 			Severity: diag.Error,
-			Message:  fmt.Sprintf("the %s has %d more errors", at.Kind, found.more),
+			Message:  fmt.Sprintf("the %s has %d more errors", at.Kind(), found.more),
 			At:       at,
 			Help:     "fix the others first",
 		})
@@ -175,10 +213,16 @@ func (d *decoder) topLevelKey(key string, value any, places []source.Span) {
 			d.fix("[["+key+"]]", "[["+newer.Name+"]]")
 		case isScalar(value):
 			d.error(diag.UnknownKind, at, "write it below a header, such as `[[socket]]`", "key %q is outside of any unit", clip(key))
+		case d.meantHeader(key, at) != "":
+			meant := d.meantHeader(key, at)
+			d.error(diag.UnknownKind, at, fmt.Sprintf("write `%s`", meant), "`%s` begins a table of its own, not one of the unit above", d.text[at.Start:at.End])
+			d.fix(d.text[at.Start:at.End], meant)
 		default:
 			help, near := helpKind(key)
 			d.error(diag.UnknownKind, at, help, "unknown kind of unit %q", clip(key))
-			if near != "" {
+			if near != "" && d.text[at.Start:at.End] == "["+key+"]" {
+				d.fix("["+key+"]", "[["+near+"]]")
+			} else if near != "" {
 				d.fix("[["+key+"]]", "[["+near+"]]")
 			}
 		}
@@ -243,6 +287,10 @@ func (d *decoder) span(start, end int) source.Span {
 }
 
 func (d *decoder) error(code diag.Code, at source.Span, help, format string, args ...any) {
+	if d.kept = !d.diags.Full(code, diag.Error); !d.kept {
+		d.diags.Omit(code, diag.Error, 1)
+		return
+	}
 	d.diags.Add(diag.Diagnostic{
 		Code:     code,
 		Severity: diag.Error,
@@ -254,6 +302,7 @@ func (d *decoder) error(code diag.Code, at source.Span, help, format string, arg
 
 // fix attaches a fix to the last error.
 func (d *decoder) fix(old, replacement string) {
-	all := d.diags.All()
-	all[len(all)-1].Fix = &diag.Fix{Old: old, New: replacement}
+	if all := d.diags.All(); d.kept {
+		all[len(all)-1].Fix = &diag.Fix{Old: old, New: replacement}
+	}
 }

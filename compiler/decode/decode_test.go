@@ -56,7 +56,7 @@ func TestEveryKey(t *testing.T) {
 	limits.Limits[9] = resource("nproc", 10, unit.Infinity).Limits[9]
 	want := &unit.File{
 		Group: "a",
-		Sockets: []unit.Socket{{
+		Sockets: []*unit.Socket{{
 			Name: str("web"), Type: str("tcp"), Listen: str(":8080"), Owner: str("web"), Lifecycle: str("owned"),
 			FDName: str("http"), NonBlocking: yes, Accept: yes, Stdio: yes, FlushPending: yes,
 			Limits: &unit.SocketLimits{
@@ -101,7 +101,7 @@ func TestEveryKey(t *testing.T) {
 				{Key: str("multicast"), Value: unit.Any{Value: []any{"224.0.0.1"}}},
 			},
 		}},
-		Services: []unit.Service{
+		Services: []*unit.Service{
 			{
 				Name: str("web"), Group: str("33"), WorkingDir: str("/srv"),
 				Umask: str("0027"), EnvFile: str("/etc/web.env"), Ready: str("notify"),
@@ -134,7 +134,7 @@ func TestEveryKey(t *testing.T) {
 			},
 			{Name: str("tables"), Run: []unit.Run{{Exec: str("a"), Env: []unit.EnvVar{{Name: str("A"), Value: str("1")}}}, {Exec: str("b")}}},
 		},
-		States: []unit.State{
+		States: []*unit.State{
 			{
 				Name: str("cfg"), Payload: str("json"), Branch: list("id", "name:id"), Impermanent: yes,
 				After:          unit.Conditions{Items: []unit.Condition{{Bare: str("rind@net-interface")}}},
@@ -144,19 +144,19 @@ func TestEveryKey(t *testing.T) {
 			},
 			{Name: str("blob"), Payload: str("bytes"), AutoPayload: &unit.AutoPayload{Variable: str("third"), Insert: list("a", "b")}},
 		},
-		Signals: []unit.Signal{{
+		Signals: []*unit.Signal{{
 			Name: str("go"), Payload: str("string"), Branch: list("id"),
 			After:       unit.Conditions{Items: []unit.Condition{{Bare: str("state cfg(target/up) and not blob")}}},
 			Permissions: unit.PermissionRefs{Items: []unit.PermissionRef{id(1000)}},
 		}},
-		Timers: []unit.Timer{{
+		Timers: []*unit.Timer{{
 			Name: str("idle"), Duration: after(90 * time.Minute), After: list("web"), Repeat: yes,
 			Finish: unit.Triggers{Items: []unit.Trigger{{Service: str("web"), Stop: yes}}},
 		}},
-		Variables: []unit.Variable{{
+		Variables: []*unit.Variable{{
 			Name: str("third"), Default: unit.Any{Value: map[string]any{"exec": "/bin/third", "level": 1.5}}, Env: str("THIRD"),
 		}},
-		Permissions: []unit.Permission{{
+		Permissions: []*unit.Permission{{
 			Name: str("ops"), ID: unit.Int{Value: 2000},
 			Links: unit.PermissionRefs{Items: []unit.PermissionRef{named("admins"), id(1000)}},
 			Users: list("root", "1000"), Groups: list("wheel"), Group: str("adm"),
@@ -246,19 +246,19 @@ func TestStatements(t *testing.T) {
 func TestBrokenUnits(t *testing.T) {
 	tests := []struct {
 		name, text string
-		want       []unit.State
+		want       []*unit.State
 	}{
-		{"sound", "[[state]]\nname = \"a\"\npayload = \"none\"\n", []unit.State{{Name: str("a"), Payload: str("none")}}},
-		{"wrong value", "[[state]]\nname = \"a\"\npayload = \"x\"\n", []unit.State{{Name: str("a"), Payload: str("x"), Broken: true}}},
-		{"wrong type", "[[state]]\nname = \"a\"\npayload = 1\n", []unit.State{{Name: str("a"), Broken: true}}},
+		{"sound", "[[state]]\nname = \"a\"\npayload = \"none\"\n", []*unit.State{{Name: str("a"), Payload: str("none")}}},
+		{"wrong value", "[[state]]\nname = \"a\"\npayload = \"x\"\n", []*unit.State{{Name: str("a"), Payload: str("x"), Broken: true}}},
+		{"wrong type", "[[state]]\nname = \"a\"\npayload = 1\n", []*unit.State{{Name: str("a"), Broken: true}}},
 		{"without a name", "[[state]]\npayload = \"none\"\n", nil},
-		{"syntax error", "[[state]]\nname = \"a\"\npayload = x\n", []unit.State{{Name: str("a"), Broken: true}}},
+		{"syntax error", "[[state]]\nname = \"a\"\npayload = x\n", []*unit.State{{Name: str("a"), Broken: true}}},
 		{"syntax error in the name", "[[state]]\nname = \"a\npayload = \"none\"\n", nil},
-		{"open bracket above the name", "[[state]]\nbranch = [\nname = \"a\"\n[[state]]\nname = \"b\"\npayload = \"none\"\n", []unit.State{
+		{"open bracket above the name", "[[state]]\nbranch = [\nname = \"a\"\n[[state]]\nname = \"b\"\npayload = \"none\"\n", []*unit.State{
 			{Name: str("a"), Broken: true}, {Name: str("b"), Payload: str("none")},
 		}},
-		{"extended table", "[[state]]\nname = \"a\"\npayload = \"none\"\nx = {}\nx.y = 1\n", []unit.State{{Name: str("a"), Payload: str("none"), Broken: true}}},
-		{"between others", "[[state]]\nname = \"a\"\npayload = \"none\"\n[[state]]\nname = 'b' 1\n[[state]]\nname = \"c\"\npayload = \"json\"\n", []unit.State{
+		{"extended table", "[[state]]\nname = \"a\"\npayload = \"none\"\nx = {}\nx.y = 1\n", []*unit.State{{Name: str("a"), Payload: str("none"), Broken: true}}},
+		{"between others", "[[state]]\nname = \"a\"\npayload = \"none\"\n[[state]]\nname = 'b' 1\n[[state]]\nname = \"c\"\npayload = \"json\"\n", []*unit.State{
 			{Name: str("a"), Payload: str("none")}, {Name: str("c"), Payload: str("json")},
 		}},
 	}
@@ -268,7 +268,7 @@ func TestBrokenUnits(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got.States, withoutPlaces); diff != "" {
 				t.Errorf("states (-want +got):\n%s", diff)
 			}
-			if broken := slices.ContainsFunc(got.States, func(s unit.State) bool { return s.Broken }); broken && diags.Errors() == 0 {
+			if broken := slices.ContainsFunc(got.States, func(s *unit.State) bool { return s.Broken }); broken && diags.Errors() == 0 {
 				t.Error("a unit is broken without an error")
 			}
 		})

@@ -12,8 +12,8 @@ import (
 // table that is already complete. TOML forbids it; the decoder merges them
 // silently. Few units need the exact look at positions: most are cleared by the
 // shapes that the splitter has seen, or by the names of their keys.
-func (d *decoder) checkExtended() {
-	for i := range d.lay.segments {
+func (d *decoder) checkExtended(r run) {
+	for i := r.first; i < r.end; i++ {
 		if !d.lay.segments[i].isUnit() || d.broken[i] || !d.mayExtend(i) {
 			continue
 		}

@@ -67,6 +67,14 @@ func FuzzDecode(f *testing.F) {
 	for _, path := range paths {
 		f.Add(read(f, path))
 	}
+	// What has stopped the decoder before, as short as it can be to reach the guard.
+	for _, s := range []string{
+		"a = " + strings.Repeat("[", 65), strings.Repeat("a.", 32) + "b = 1", "a = " + strings.Repeat("{x=[", 33),
+		"[" + strings.Repeat("a.", 32) + "b]", "[[socket]]\nrun = {exec=\"a\"}\nrun.args = [1]\n", "[[service]]\nrun.exec = \"a\"\n[service.run]\n",
+		"[[socket]]\n[socket.x]\na.b = 1\n[socket.x.a.c]\n",
+	} {
+		f.Add([]byte(s))
+	}
 	for _, s := range []string{"", "\ufeff", "[[", "[[a]]\n[a", "\"\"\"\n[[a]]", "x={a.b={", "[[a]]\nb='''\n[[a]]\nc='''"} {
 		f.Add([]byte(s))
 	}

@@ -1,6 +1,7 @@
 package decode_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -19,6 +20,10 @@ func TestS161Hostile(t *testing.T) {
 	dotted := func(n int) string {
 		return socket + "options." + strings.TrimSuffix(strings.Repeat("a.", n-1), ".") + " = 1\n"
 	}
+	var kinds strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&kinds, "[[k%d]]\n", i)
+	}
 	tests := []struct {
 		name, text string
 		code       diag.Code // "": no error
@@ -30,6 +35,7 @@ func TestS161Hostile(t *testing.T) {
 		{"takes gigabytes", "a = " + strings.Repeat("{x=[", 16_000), diag.NestedTooDeep, 1, 133},
 		{"long paths of many keys", "a = " + strings.Repeat("{a=", 60) + strings.Repeat("b=1,", 150_000), diag.TooManyKeys, 1, 550137},
 		{"too many tables", strings.Repeat("[[x]]\n", 1_000_001), diag.TooManyTables, 1_000_001, 1},
+		{"too many kinds", kinds.String(), diag.TooManyTables, 1001, 1},
 		{"too large", strings.Repeat("#", 16<<20+1), diag.FileTooLarge, 1, 1},
 		{"largest", strings.Repeat("#", 16<<20), "", 0, 0},
 		{"too deep", nested(65), diag.NestedTooDeep, 6, 69},
@@ -38,7 +44,13 @@ func TestS161Hostile(t *testing.T) {
 		{"most parts", dotted(32), "", 0, 0},
 		{"brackets in strings and comments", socket + "fd-name = \"" + strings.Repeat("[{", 99) + "\" # " + strings.Repeat("[{.", 99), "", 0, 0},
 		{"one long string", socket + "fd-name = \"\"\"" + strings.Repeat("\\\n", 1<<20) + "\"\"\"", "", 0, 0},
-		{"many mistakes in one value", socket + "managed-by = [" + strings.Repeat("true,", 1<<20) + "]", diag.WrongType, 1, 1},
+		{"many mistakes in one value", socket + "managed-by = [" + strings.Repeat("true,", 99_000) + "]", diag.WrongType, 5, 15},
+		{"most values", socket + "options.x = [" + strings.Repeat("1,", 99_995) + "]", "", 0, 0},
+		{"too many values", socket + "options.x = [" + strings.Repeat("1,", 99_996) + "]", diag.TooManyValues, 1, 1},
+		{"too many keys", socket + strings.Repeat("options.x = 1\n", 99_997), diag.TooManyValues, 1, 1},
+		{"too many tables of a unit", socket + strings.Repeat("[socket.x]\n", 99_997), diag.TooManyValues, 100_001, 1},
+		{"too many keys outside of units", strings.Repeat("a = 1\n", 100_000), diag.TooManyValues, 1, 1},
+		{"too many tables that are no units", strings.Repeat("[x]\n", 100_000), diag.TooManyValues, 100_000, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -7,11 +7,16 @@ import (
 
 // Index finds the positions of places. It looks at a file when it is first
 // asked for a place in it: once at its headers, and then at those units only
-// that have the places. The zero Index is ready to use; it has one user at a
+// that have the places. Once it has looked at maxLookedAt bytes of units it knows
+// the headers of others only. The zero Index is ready to use; it has one user at a
 // time, as the files have.
 type Index struct {
-	files map[*source.File]*fileIndex
+	files    map[*source.File]*fileIndex
+	lookedAt int // bytes of units
 }
+
+// maxLookedAt bounds the time for finding places, which is about a second then.
+const maxLookedAt = 2 << 20
 
 type fileIndex struct {
 	text  string
@@ -25,17 +30,17 @@ func (x *Index) Locate(p source.Place) source.Span {
 	if p.IsZero() {
 		return source.Span{}
 	}
-	fi := x.file(p.File)
-	first, ok := fi.first(p.Kind, p.Unit)
+	fi := x.file(p.File())
+	first, ok := fi.first(p.Kind(), p.Index())
 	if !ok {
-		return source.Span{File: p.File}
+		return source.Span{File: p.File()}
 	}
 	header := fi.lay.segments[first]
 	found := extent{header.start, header.head}
-	if len(p.Path) > 0 {
-		found = fi.find(p, fi.unit(first), found)
+	if path := p.Path(); len(path) > 0 {
+		found = fi.find(p, path, x.unit(fi, first), found)
 	}
-	return source.Span{File: p.File, Start: found.start, End: found.end}
+	return source.Span{File: p.File(), Start: found.start, End: found.end}
 }
 
 // HeaderLine returns the line, from 1, of the header of a unit, and 0 if there
@@ -88,32 +93,37 @@ func (fi *fileIndex) first(kind string, unit int) (int, bool) {
 	return units[unit], true
 }
 
-func (fi *fileIndex) unit(first int) *node {
+func (x *Index) unit(fi *fileIndex, first int) *node {
 	root, ok := fi.units[first]
-	if !ok {
-		root, _ = parseUnit(fi.text, fi.lay, first)
-		fi.units[first] = root
+	if ok {
+		return root
 	}
+	if size := fi.lay.size(first); x.lookedAt+size <= maxLookedAt {
+		x.lookedAt += size
+		root, _ = parseUnit(fi.text, fi.lay, first)
+	}
+	fi.units[first] = root
 	return root
 }
 
 // find walks from root along the path of p, as far as it goes.
-func (fi *fileIndex) find(p source.Place, root *node, found extent) extent {
+func (fi *fileIndex) find(p source.Place, path []source.Step, root *node, found extent) extent {
 	at := root
-	for _, step := range p.Path {
+	for _, step := range path {
 		if at = at.step(step); at == nil {
 			return found
 		}
 		found = at.value
 	}
+	from, to := p.Narrowed()
 	switch {
 	case at == nil:
 		return found
-	case p.Part == source.OfKey && at.key != (extent{}):
+	case p.IsKey() && at.key != (extent{}):
 		return at.key
-	case p.To > 0 && at.how == asString:
+	case to > 0 && at.how == asString:
 		value := unquote(fi.text[at.value.start:at.value.end])
-		if start, end, ok := value.within(p.From, p.To); ok {
+		if start, end, ok := value.within(from, to); ok {
 			return extent{at.value.start + start, at.value.start + end}
 		}
 	}
@@ -179,14 +189,7 @@ func (n *node) child(name string, at extent, how origin) *node {
 // something that is finished is extended. It returns nil when the unit cannot
 // be parsed.
 func parseUnit(text string, lay *layout, first int) (*node, []clash) {
-	size := 0
-	for i := first; ; i = lay.segments[i].next {
-		size += lay.segments[i].end - lay.segments[i].start
-		if lay.segments[i].next == 0 {
-			break
-		}
-	}
-	if size > grammar.MaxTOML {
+	if lay.size(first) > grammar.MaxTOML {
 		return nil, nil
 	}
 	b := builder{root: &node{how: asHeader, table: map[string]*node{}}}
@@ -276,6 +279,8 @@ func (b *builder) open(at *node, p *grammar.TOMLPart, whole extent, how origin) 
 		return c.items[len(c.items)-1]
 	case c.how == asElements && how == asImplicit && len(c.items) > 0:
 		return c.items[len(c.items)-1]
+	case c.how == asDotted && how == asImplicit: // only the table itself is finished
+		return c
 	case c.how == asImplicit || c.how == asHeader:
 		if how == asHeader {
 			c.how, c.value = asHeader, whole

@@ -14,8 +14,16 @@ const (
 	maxNesting = 64
 	maxParts   = 32
 	maxHeaders = 1_000_000 // as many as a plan may have units
+	maxKinds   = 1000      // of units; there are not even twenty
 
-	maxErrors = 100 // reported for one unit
+	// maxValues bounds the keys and the array elements of one unit, and those of
+	// all that is in no unit: nothing that they would be used for needs more, and
+	// what is decoded at a time is to be small.
+	maxValues = 100_000
+
+	maxErrors     = 100    // reported for one unit
+	maxBroken     = 1000   // units with an error of syntax that are looked at
+	maxFileErrors = 10_000 // then the rest of a large file is not looked at
 
 	// maxWork bounds the parts of all keys, each with the keys around it, since
 	// the decoder keeps a copy of that path for every key. Real files of the
@@ -51,6 +59,16 @@ var (
 		diag.TooManyTables,
 		fmt.Sprintf("the file has more than %d tables", maxHeaders),
 		"a plan can have no more units: remove some",
+	}
+	tooManyValues = limit{
+		diag.TooManyValues,
+		fmt.Sprintf("the keys and array elements of one unit are more than %d", maxValues),
+		"write the data to a file of its own that the service reads",
+	}
+	tooManyKinds = limit{
+		diag.TooManyTables,
+		fmt.Sprintf("the file has more than %d kinds of units", maxKinds),
+		"write the units below headers such as `[[socket]]`",
 	}
 	tooManyKeys = limit{
 		diag.TooManyKeys,

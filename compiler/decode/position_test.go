@@ -33,7 +33,7 @@ func checkPositions(t reporter, f *source.File) (keys, values int) {
 	for kind, v := range file {
 		units, _ := v.([]map[string]any)
 		for i, u := range units {
-			place := source.Place{File: f, Kind: kind, Unit: i}
+			place := source.UnitPlace(f, kind, i)
 			if header := c.text(place); !strings.HasPrefix(header, "[[") || !strings.HasSuffix(header, "]]") {
 				t.Errorf("the header of %s %d is %q", kind, i, header)
 			}
@@ -53,7 +53,7 @@ type positionChecker struct {
 func (c *positionChecker) text(p source.Place) string {
 	at := c.index.Locate(p)
 	if at.File != c.file || at.Start < 0 || at.End < at.Start || at.End > len(c.file.Text) {
-		c.Errorf("the span of %v is %+v", p.Path, at)
+		c.Errorf("the span of %v is %+v", p.Path(), at)
 		return ""
 	}
 	return string(c.file.Text[at.Start:at.End])
@@ -81,14 +81,14 @@ func (c *positionChecker) value(at source.Place, want any) {
 	c.values++
 	text := c.text(at)
 	switch {
-	case len(at.Path) == 0 || madeByHeader(text, want):
+	case len(at.Path()) == 0 || madeByHeader(text, want):
 		return
 	case isTable(want) && !strings.HasPrefix(text, "{"): // made by a dotted key
-		c.key(at, at.Path[len(at.Path)-1].Key)
+		c.key(at, at.Path()[len(at.Path())-1].Key)
 		return
 	}
 	if got := again(text); !reflect.DeepEqual(plain(got), plain(want)) {
-		c.Errorf("the value of %v is %v, but its text is %q\n%s", at.Path, want, text, c.file.Text)
+		c.Errorf("the value of %v is %v, but its text is %q\n%s", at.Path(), want, text, c.file.Text)
 	}
 }
 
@@ -109,7 +109,7 @@ func (c *positionChecker) key(at source.Place, want string) {
 	text := c.text(at)
 	var got map[string]any
 	if _, err := toml.Decode(text+" = 1", &got); err != nil || len(got) != 1 || got[want] == nil {
-		c.Errorf("key %q of %v has the text %q: %v", want, at.Path, text, err)
+		c.Errorf("key %q of %v has the text %q: %v", want, at.Path(), text, err)
 	}
 }
 
@@ -219,7 +219,7 @@ name = "second"
 [[service.run]]
 exec = "/bin/x"
 `)}
-	socket := source.Place{File: f, Kind: "socket"}
+	socket := source.UnitPlace(f, "socket", 0)
 	as := socket.At("start-on").Item(0).At("target").At("as")
 	tests := []struct {
 		name  string
@@ -228,7 +228,7 @@ exec = "/bin/x"
 		line  int
 	}{
 		{"header", socket, "[[socket]]", 3},
-		{"header of the second", source.Place{File: f, Kind: "socket", Unit: 1}, "[[socket]]", 13},
+		{"header of the second", source.UnitPlace(f, "socket", 1), "[[socket]]", 13},
 		{"value", socket.At("name"), `"web"`, 4},
 		{"key", socket.At("name").OfKey(), "name", 4},
 		{"part of a string", socket.At("name").Within(1, 3), "eb", 4},
@@ -244,14 +244,14 @@ exec = "/bin/x"
 		{"table below another unit", socket.At("limits").At("burst"), "20", 12},
 		{"header of a table", socket.At("limits"), "[socket.limits]", 11},
 		{"key in a header", socket.At("limits").OfKey(), "limits", 11},
-		{"element of an array of tables", source.Place{File: f, Kind: "service"}.At("run").Item(0), "[[service.run]]", 15},
+		{"element of an array of tables", source.UnitPlace(f, "service", 0).At("run").Item(0), "[[service.run]]", 15},
 		{"absent key: the unit", socket.At("owner"), "[[socket]]", 3},
 		{"absent key: the table around", as.At("b").At("c"), `{ a = [1, "two"] }`, 6},
 		{"absent element", socket.At("start-on").Item(7), `[{ state = "s", target = { as = { a = [1, "two"] } } }]`, 6},
 		{"index of a table", socket.At("options").Item(0), "options", 8},
-		{"absent unit", source.Place{File: f, Kind: "socket", Unit: 2}, "", 1},
-		{"absent kind", source.Place{File: f, Kind: "state"}, "", 1},
-		{"no such unit", source.Place{File: f, Kind: "socket", Unit: -1}, "", 1},
+		{"absent unit", source.UnitPlace(f, "socket", 2), "", 1},
+		{"absent kind", source.UnitPlace(f, "state", 0), "", 1},
+		{"no such unit", source.UnitPlace(f, "socket", -1), "", 1},
 	}
 	var index decode.Index
 	for _, tt := range tests {

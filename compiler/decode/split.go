@@ -15,6 +15,7 @@ type segment struct {
 	parts            int    // of the header's key; 0 without a header
 	array            bool   // [[…]]
 	shape            shape
+	values           int // keys and commas
 	next             int // the next segment of the same unit; 0: none
 }
 
@@ -41,6 +42,17 @@ type layout struct {
 	open map[int]int
 }
 
+// size returns how many bytes the unit that begins with a segment has.
+func (l *layout) size(first int) int {
+	n := 0
+	for i := first; ; i = l.segments[i].next {
+		n += l.segments[i].end - l.segments[i].start
+		if l.segments[i].next == 0 {
+			return n
+		}
+	}
+}
+
 // split finds the headers of text in one pass and checks the limits. Inside
 // brackets, a line that is a [[header]] closes them: it is no TOML value, and
 // one forgotten bracket must not hide all units below it.
@@ -55,12 +67,25 @@ func split(text string) (*layout, *limitError) {
 	return lay, bad
 }
 
+// lines returns the lines of the segments, from 1.
+func (l *layout) lines(text string) []int {
+	lines := make([]int, len(l.segments))
+	line, at := 1, 0
+	for i := range l.segments {
+		start := l.segments[i].start
+		line += strings.Count(text[at:start], "\n")
+		lines[i], at = line, start
+	}
+	return lines
+}
+
 func scan(text string, lenient bool) (*layout, *limitError) {
 	s := scanner{
 		text:    text,
 		lenient: lenient,
 		lay:     &layout{units: map[string][]int{}, open: map[int]int{}},
 		last:    map[string]int{},
+		values:  map[string]int{},
 	}
 	if strings.HasPrefix(text, source.BOM) {
 		s.at = len(source.BOM)
@@ -91,6 +116,7 @@ type scanner struct {
 	lenient bool
 	lay     *layout
 	last    map[string]int // kind to the last segment of its last unit
+	values  map[string]int // kind to the values of its last unit; "": of what is in none
 	bad     *limitError
 
 	stack    []bracket
@@ -162,6 +188,9 @@ func (s *scanner) skipLine() {
 
 // char looks at a character outside strings that is no bracket.
 func (s *scanner) char(c byte) {
+	if c == ',' {
+		s.lay.segments[len(s.lay.segments)-1].values++
+	}
 	switch {
 	case c == '=' && s.key:
 		s.endKey()
@@ -182,6 +211,7 @@ func (s *scanner) endKey() {
 		s.fail(tooManyKeys, s.keyStart)
 	}
 	seg := &s.lay.segments[len(s.lay.segments)-1]
+	seg.values++
 	if len(s.stack) > 0 {
 		if s.parts > 1 {
 			seg.shape |= hasInnerDotted
@@ -272,6 +302,9 @@ func (s *scanner) add(seg segment) {
 	case seg.isUnit():
 		s.lay.units[seg.kind] = append(s.lay.units[seg.kind], i)
 		s.last[seg.kind] = i
+		if len(s.last) > maxKinds {
+			s.fail(tooManyKinds, seg.start)
+		}
 	case ok:
 		s.lay.segments[last].next = i
 		s.last[seg.kind] = i
@@ -284,7 +317,21 @@ func (s *scanner) add(seg segment) {
 	}
 }
 
-func (s *scanner) closeSegment(at int) { s.lay.segments[len(s.lay.segments)-1].end = at }
+// closeSegment ends the last segment and counts what its unit has by now.
+func (s *scanner) closeSegment(at int) {
+	seg := &s.lay.segments[len(s.lay.segments)-1]
+	seg.end = at
+	unit := ""
+	if _, ok := s.last[seg.kind]; ok {
+		unit = seg.kind
+	}
+	if seg.isUnit() {
+		s.values[unit] = 0
+	}
+	if s.values[unit] += 1 + seg.values; s.values[unit] > maxValues {
+		s.fail(tooManyValues, seg.start)
+	}
+}
 
 func (s *scanner) finish() {
 	s.closeSegment(len(s.text))

@@ -70,6 +70,7 @@ func (b *binder) duration(f unit.Field, v any, at source.Place) unit.Duration {
 		var bad *grammar.Error
 		if d.Value, bad = grammar.ParseDuration(v); bad != nil {
 			b.report(diag.InvalidValue, at.Within(bad.From, bad.To), bad.Help, "%s", bad.Message)
+			b.fix(v[bad.From:bad.To], bad.Instead)
 			return d
 		}
 	default:

@@ -63,36 +63,61 @@ func decodeTOML(text string) (values map[string]any, bad *syntaxError) {
 func (d *decoder) decode() contents {
 	values, bad := decodeTOML(d.text)
 	if bad == nil {
-		return d.contents(values)
+		return contentsOf(values, d.unitsOf(d.whole()))
 	}
-	c := contents{units: map[string][]map[string]any{}, top: map[string]any{}}
-	failed := false
-	for i := range d.lay.segments {
-		s := &d.lay.segments[i]
-		if s.parts > 0 && !s.isUnit() && d.belongs(i) {
-			continue // decoded with its unit
-		}
-		chunk := d.chunk(i)
-		part, wrong := decodeTOML(chunk.text)
-		if wrong != nil {
-			failed = true
-			d.broken[i] = true
-			d.syntaxError(wrong, chunk.offset(wrong.at), i)
-		}
-		c.add(s, part, wrong != nil)
-	}
+	c, failed := d.decodeUnits(d.whole())
 	if !failed {
 		c.between = bad
 	}
 	return c
 }
 
-// contents sorts out the values of a file.
-func (d *decoder) contents(values map[string]any) contents {
+func (d *decoder) whole() run { return run{0, len(d.lay.segments)} }
+
+// decodeUnits decodes the units of a run one by one, and reports whether one of
+// them has an error.
+func (d *decoder) decodeUnits(r run) (c contents, failed bool) {
+	c = contents{units: map[string][]map[string]any{}, top: map[string]any{}}
+	broken := 0
+	for i := r.first; i < r.end; i++ {
+		s := &d.lay.segments[i]
+		if s.parts > 0 && !s.isUnit() && d.belongs(i) {
+			continue // decoded with its unit
+		}
+		if broken == maxBroken {
+			d.notLookedAt(i)
+		}
+		if broken >= maxBroken {
+			broken++
+			c.add(s, nil, true)
+			continue
+		}
+		chunk := d.chunk(i)
+		part, wrong := decodeTOML(chunk.text)
+		if wrong != nil {
+			broken++
+			d.broken[i] = true
+			d.syntaxError(wrong, chunk.offset(wrong.at), i)
+		}
+		c.add(s, part, wrong != nil)
+	}
+	return c, broken > 0
+}
+
+// notLookedAt reports that the units from a segment on are not decoded.
+func (d *decoder) notLookedAt(first int) {
+	s := d.lay.segments[first]
+	d.error(diag.TooManyErrors, d.span(s.start, s.head), "correct the others first",
+		"units before this one have %d syntax errors: this one and those behind it are not looked at", maxBroken)
+}
+
+// contentsOf sorts out values, which come from a text with that many units of
+// each kind.
+func contentsOf(values map[string]any, count map[string]int) contents {
 	c := contents{units: map[string][]map[string]any{}, top: map[string]any{}}
 	for key, v := range values {
 		units, ok := v.([]map[string]any)
-		if ok && supported(key) && len(units) == len(d.lay.units[key]) {
+		if ok && supported(key) && len(units) == count[key] {
 			c.units[key] = units
 		} else {
 			c.top[key] = v
@@ -175,11 +200,19 @@ func (d *decoder) syntaxError(bad *syntaxError, at, first int) {
 		return
 	}
 	message := tidy(bad.message)
-	_, size := utf8.DecodeRuneInString(d.text[at:])
-	if size > 0 && (d.text[at] == '\n' || d.text[at] == '\r') {
-		size = 0
+	s := slipAt(d.text, message, at)
+	if at < len(d.text) && (d.text[at] == '\n' || d.text[at] == '\r') {
+		s.to = at
 	}
-	d.error(bad.code, d.span(at, at+size), syntaxHelp(message), "invalid TOML: %s", message)
+	help := s.help
+	if help == "" {
+		help = syntaxHelp(message)
+	}
+	d.error(bad.code, d.span(s.from, s.to), help, "invalid TOML: %s", message)
+	if s.fixed {
+		d.fix(d.text[s.from:s.to], s.instead)
+	}
+	d.labelTwice(message, at, first)
 }
 
 // openIn returns where a string or bracket begins that the first segment of a
@@ -212,7 +245,6 @@ func syntaxHelp(message string) string {
 		{"already been defined", "remove one of the two, or put both values into one"},
 		{"already created", "a name is a table, an array of tables or a value, not two of them"},
 		{"strings cannot contain newlines", "close the string on its line, or use three quotes"},
-		{"expected value but found", "write a value: strings need quotes"},
 		{"escape", "write a backslash as `\\\\`, or use single quotes"},
 		{"control characters", "write control characters as escapes, such as `\\u001b`"},
 		{"leading zero", "remove the zeros"},

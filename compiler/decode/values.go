@@ -55,6 +55,7 @@ func (b *binder) each(f unit.Field, v any, at source.Place, bind func(v any, at 
 	list, ok := items(v)
 	if !ok {
 		b.wrongType(f.Key, f.Type.String(), v, at, example(f, v))
+		b.retype(f, v)
 		return source.Place{}
 	}
 	for i, item := range list {
@@ -93,6 +94,15 @@ func (b *binder) wrongItem(f unit.Field, wanted string, v any, at source.Place) 
 		help = fmt.Sprintf("write %q", text)
 	}
 	b.report(diag.WrongType, at, help, "`%s` must be an array of %s, got %s in it", f.Key, wanted, typeOf(v))
+	b.quote(v)
+}
+
+// quote attaches the fix that writes an integer or boolean as a string.
+func (b *binder) quote(v any) {
+	switch v.(type) {
+	case int64, bool:
+		b.fix(fmt.Sprint(v), fmt.Sprintf("%q", fmt.Sprint(v)))
+	}
 }
 
 // maxPermission is the largest permission id; 0 stands for everybody.
@@ -191,6 +201,7 @@ func (b *binder) env(f unit.Field, v any, at source.Place) []unit.EnvVar {
 				help = fmt.Sprintf("write %q", text)
 			}
 			b.report(diag.WrongType, at, help, "`%s` must be a table of strings, got %s in it", f.Key, typeOf(v))
+			b.quote(v)
 			return
 		}
 		vars = append(vars, unit.EnvVar{Name: name, Value: unit.String{Value: s, At: at}})

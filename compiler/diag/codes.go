@@ -45,6 +45,10 @@ const (
 	TooManyTables  Code = "X9006"
 	TooManyErrors  Code = "X9007"
 	TooManyIgnores Code = "X9008"
+
+	TooManyFindings Code = "X9009"
+	TooManyValues   Code = "X9010"
+	GaveUp          Code = "X9011"
 )
 
 // Info is one row of the table of codes: what `rindc explain` says about a code.

@@ -156,11 +156,26 @@ report it together with the file.`,
 several plans.`,
 	},
 	{
-		Code: TooManyErrors, Severity: Error, Title: "more errors in one unit than are reported",
-		Text: `The first 100 errors of a unit are reported, and then how many more there are. Fix those first.`,
+		Code: TooManyErrors, Severity: Error, Title: "more errors than are reported",
+		Text: `The first 100 errors of a unit are reported, and then how many more there are. Of units that are no valid
+TOML, a file can have 1,000: those behind them are not looked at. Fix the others first.`,
 	},
 	{
 		Code: TooManyIgnores, Severity: Error, Title: "too many suppression comments",
 		Text: `A file has at most 10,000 suppression comments. One at the top of the file hides a code in all of it.`,
+	},
+	{
+		Code: TooManyFindings, Severity: Error, Title: "more findings than are reported",
+		Text: `Of each code, the first 1,000 errors and the first 10,000 warnings and notes are reported, and then how many
+more there are. It is a warning or a note if no error is among those.`,
+	},
+	{
+		Code: TooManyValues, Severity: Error, Title: "too many values in a unit",
+		Text: `A unit has at most 100,000 keys and array elements, those of its tables included. Data of that size belongs
+into a file that the service reads.`,
+	},
+	{
+		Code: GaveUp, Severity: Error, Title: "too many errors in one file",
+		Text: `After 10,000 errors, the rest of a large file is not looked at. It may not be a unit file at all.`,
 	},
 }

@@ -65,30 +65,3 @@ type Suppressed struct {
 
 	Reason string // as the comment gives it
 }
-
-// List collects diagnostics in the order they were found. The zero List is
-// empty and ready to use.
-type List struct {
-	all    []Diagnostic
-	errors int
-}
-
-// Add appends d.
-func (l *List) Add(d Diagnostic) {
-	if d.Severity == Error {
-		l.errors++
-	}
-	l.all = append(l.all, d)
-}
-
-// Append adds everything that other holds.
-func (l *List) Append(other *List) {
-	l.all = append(l.all, other.all...)
-	l.errors += other.errors
-}
-
-// All returns the diagnostics in the order they were found.
-func (l *List) All() []Diagnostic { return l.all }
-
-// Errors returns how many of the diagnostics are errors.
-func (l *List) Errors() int { return l.errors }

@@ -37,7 +37,7 @@ func TestCodes(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	keys := []string{"name", "type", "listen", "start-on", "stop-on", "on-start", "on-stop", "max_retries", "user"}
+	keys := []string{"name", "type", "listen", "start-on", "stop-on", "on-start", "on-stop", "max_retries", "user", "restart"}
 	tests := []struct {
 		name, word, want string // "": nothing is near
 	}{
@@ -53,6 +53,8 @@ func TestNearest(t *testing.T) {
 		{"the word itself does not count", "name", ""},
 		{"far", "permissions", ""},
 		{"short and far", "xy", ""},
+		{"an abbreviation", "usr", "user"},
+		{"another word that ends alike", "ExecStart", ""},
 		{"empty", "", ""},
 		{"too long to compare", strings.Repeat("name", 100), ""},
 	}
@@ -61,6 +63,25 @@ func TestNearest(t *testing.T) {
 			got, ok := diag.Nearest(tt.word, keys)
 			if got != tt.want || ok != (tt.want != "") {
 				t.Errorf("Nearest(%q) = %q, %t, want %q", tt.word, got, ok, tt.want)
+			}
+		})
+	}
+}
+
+func TestNearAddress(t *testing.T) {
+	tests := []struct {
+		name, address, near string
+		want                bool
+	}{
+		{"a letter of the name", "rind@onlin", "rind@online", true},
+		{"a letter of the group", "rnd@online", "rind@online", true},
+		{"another name of the group", "mail@nope", "mail@pop3", false},
+		{"no group", "onlin", "online", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := diag.NearAddress(tt.address, tt.near); got != tt.want {
+				t.Errorf("NearAddress(%q, %q) = %t", tt.address, tt.near, got)
 			}
 		})
 	}
@@ -81,8 +102,10 @@ func TestNearestLaws(t *testing.T) {
 func TestSorted(t *testing.T) {
 	a := &source.File{Name: "a.toml", Text: []byte("0123456789")}
 	b := &source.File{Name: "b.toml", Text: []byte("0123456789")}
-	locate := func(p source.Place) source.Span { return source.Span{File: p.File, Start: p.Unit, End: p.Unit + 1} }
-	at := func(f *source.File, offset int) source.Place { return source.Place{File: f, Unit: offset} }
+	locate := func(p source.Place) source.Span {
+		return source.Span{File: p.File(), Start: p.Index(), End: p.Index() + 1}
+	}
+	at := func(f *source.File, offset int) source.Place { return source.UnitPlace(f, "", offset) }
 	var l diag.List
 	for _, d := range []diag.Diagnostic{
 		{Code: "K1005", Severity: diag.Error, Message: "fifth", At: at(b, 1)},

@@ -41,8 +41,8 @@ func identity(d Diagnostic, locate func(source.Place) source.Span) string {
 		start := at.File.LineStart(line)
 		marked = strings.TrimSpace(text(source.Span{File: at.File, Start: start, End: start + len(at.File.Line(line))}))
 	} else {
-		name := locate(source.Place{File: d.At.File, Kind: d.At.Kind, Unit: d.At.Unit}.At("name"))
-		unit = d.At.Kind + text(name)
+		name := locate(d.At.Unit().At("name"))
+		unit = d.At.Kind() + text(name)
 		marked = text(at)
 	}
 	return strings.Join([]string{string(d.Code), at.File.Name, unit, marked}, "\x00")

@@ -14,13 +14,13 @@ import (
 func prints(name, text string, marks ...string) []string {
 	f := &source.File{Name: name, Text: []byte(text)}
 	locate := func(p source.Place) source.Span {
-		mark := p.Path[len(p.Path)-1].Key
+		mark := p.Path()[len(p.Path())-1].Key
 		i := bytes.Index(f.Text, []byte(mark))
 		return source.Span{File: f, Start: i, End: i + len(mark)}
 	}
 	var ds []diag.Diagnostic
 	for i, mark := range marks {
-		at := source.Place{File: f, Kind: "socket"}.At(mark)
+		at := source.UnitPlace(f, "socket", 0).At(mark)
 		ds = append(ds, diag.Diagnostic{Code: "K1005", Message: string(rune('a' + i)), At: at})
 	}
 	return diag.Fingerprints(ds, locate)

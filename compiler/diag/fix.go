@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/rind-sockets/rind/compiler/source"
 )
@@ -23,7 +24,8 @@ func (d Diagnostic) Edit(locate func(source.Place) source.Span) (Edit, bool) {
 	}
 	written := string(at.File.Text[at.Start:at.End])
 	if written == d.Fix.Old {
-		return Edit{at, d.Fix.New}, true
+		text, ok := inString(d.quoteAround(locate), d.Fix.New)
+		return Edit{at, text}, ok
 	}
 	for _, quote := range []string{`"`, `'`} {
 		// In quotes, a character of New that is not literal would need an escape.
@@ -32,6 +34,35 @@ func (d Diagnostic) Edit(locate func(source.Place) source.Span) (Edit, bool) {
 		}
 	}
 	return Edit{}, false
+}
+
+// quoteAround returns the quote of the string that the place of d is a part of, ""
+// if it is no part of one.
+func (d Diagnostic) quoteAround(locate func(source.Place) source.Span) string {
+	if _, to := d.At.Narrowed(); to == 0 {
+		return ""
+	}
+	whole := locate(d.At.Within(0, 0))
+	if whole.IsZero() || whole.Start >= len(whole.File.Text) {
+		return ""
+	}
+	return string(whole.File.Text[whole.Start : whole.Start+1])
+}
+
+// inString returns s as it is written inside a string with that quote, "" for
+// outside of strings, and false if it cannot be.
+func inString(quote, s string) (string, bool) {
+	switch quote {
+	case `"`:
+		s = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)
+	case `'`:
+		if strings.Contains(s, quote) {
+			return "", false
+		}
+	default:
+		return s, true
+	}
+	return s, !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 func special(r rune) bool { return r < ' ' || r == 0x7f || r == '"' || r == '\'' || r == '\\' }

@@ -2,6 +2,7 @@ package diag
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -11,23 +12,25 @@ const maxWord = 256
 
 // Nearest returns the candidate that word was probably meant to be. Spellings
 // that differ only in case, dashes and underscores always match; others when
-// at most a third of the word, plus one, is inserted, deleted, changed or
-// swapped with its neighbour. Of equally near candidates the first one wins.
+// at most a third of the word, or one more if both begin alike, is inserted,
+// deleted, changed or swapped with its neighbour. Of equally near candidates the
+// first one wins.
 func Nearest(word string, candidates []string) (string, bool) {
 	if word == "" || len(word) > maxWord {
 		return "", false
 	}
 	best, found := "", false
-	limit := utf8.RuneCountInString(word)/3 + 1
+	third := utf8.RuneCountInString(word) / 3
+	limit := third + 1
 	folded := fold(word)
 	for _, c := range candidates {
 		if c == word {
 			continue
 		}
-		if fold(c) == folded {
+		if foldsTo(c, folded) {
 			return c, true
 		}
-		if d := distance(word, c, limit); d <= limit {
+		if d := distance(word, c, limit); d <= limit && (d <= third || sameStart(folded, c)) {
 			// Only something nearer replaces it.
 			best, found, limit = c, true, d-1
 		}
@@ -35,19 +38,56 @@ func Nearest(word string, candidates []string) (string, bool) {
 	return best, found
 }
 
+// NearAddress reports whether near, the [Nearest] to an address, may have been meant:
+// within one group the names have to be near as well, since a long group outweighs
+// them.
+func NearAddress(address, near string) bool {
+	group, name, _ := strings.Cut(address, "@")
+	other, meant, full := strings.Cut(near, "@")
+	if !full || group != other {
+		return true
+	}
+	_, ok := Nearest(name, []string{meant})
+	return ok
+}
+
+// sameStart reports whether a, which is folded, and b begin with the same letter.
+func sameStart(a, b string) bool {
+	x, _ := utf8.DecodeRuneInString(a)
+	y, _ := utf8.DecodeRuneInString(b)
+	return x == unicode.ToLower(y)
+}
+
 func fold(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '-' || r == '_' {
 			return -1
 		}
-		return r
-	}, strings.ToLower(s))
+		return unicode.ToLower(r)
+	}, s)
+}
+
+// foldsTo reports whether fold(s) is folded, without making it: most candidates
+// differ in the first letter.
+func foldsTo(s, folded string) bool {
+	for _, r := range s {
+		if r == '-' || r == '_' {
+			continue
+		}
+		want, n := utf8.DecodeRuneInString(folded)
+		if n == 0 || unicode.ToLower(r) != want {
+			return false
+		}
+		folded = folded[n:]
+	}
+	return folded == ""
 }
 
 // distance returns the Damerau-Levenshtein distance of a and b (each part is
 // changed once at most), or something above limit when it is above limit.
 func distance(a, b string, limit int) int {
-	if len(b) > maxWord {
+	// A rune has at most four bytes, so this is the least difference in runes.
+	if len(b) > maxWord || len(b) > utf8.UTFMax*(len(a)+limit) || utf8.UTFMax*(len(b)+limit) < len(a) {
 		return limit + 1
 	}
 	s, t := []rune(a), []rune(b)

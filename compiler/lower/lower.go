@@ -16,22 +16,11 @@ import (
 	"github.com/rind-sockets/rind/plan/cond"
 )
 
-// Source is one unit file and its name in the plan, which must not depend on
-// where the units root is.
-type Source struct {
-	Name string
-	File *unit.File
-}
-
-// Lower returns the plan of a program without errors. line returns the line of
-// the header of a unit.
+// Lower returns the plan of a program without errors, but for its sources.
 //
 // Of the builtin definitions, the plan has those that something refers to.
-func Lower(p *check.Program, compiler string, sources []Source, line func(header source.Place) int) *plan.Plan {
+func Lower(p *check.Program, compiler string) *plan.Plan {
 	l := lowerer{program: p, used: uses{}, out: &plan.Plan{Compiler: compiler}}
-	for _, s := range sources {
-		l.out.Sources = append(l.out.Sources, lowerSource(s, line))
-	}
 	l.sockets()
 	l.services()
 	l.timers()
@@ -48,38 +37,41 @@ type lowerer struct {
 	out     *plan.Plan
 }
 
-func lowerSource(s Source, line func(source.Place) int) plan.Source {
-	sum := sha256.Sum256(s.File.Source.Text)
-	out := plan.Source{File: s.Name, SHA256: hex.EncodeToString(sum[:]), Units: map[string]int{}}
-	add := func(kind string, name unit.String, header source.Place) {
-		out.Units[kind+" "+string(plan.MakeName(s.File.Group, name.Value))] = line(header)
+// Source returns what the plan says of one unit file. Its name there must not
+// depend on where the units root is.
+func Source(name string, f *unit.File) plan.Source {
+	sum := sha256.Sum256(f.Source.Text)
+	out := plan.Source{File: name, SHA256: hex.EncodeToString(sum[:]), Units: make(map[string]int, f.Len())}
+	add := func(kind string, u unit.String, header source.Place) {
+		out.Units[kind+" "+f.Group+"@"+u.Value] = header.Line()
 	}
-	for _, u := range s.File.Sockets {
+	for _, u := range f.Sockets {
 		add("socket", u.Name, u.At)
 	}
-	for _, u := range s.File.Services {
+	for _, u := range f.Services {
 		add("service", u.Name, u.At)
 	}
-	for _, u := range s.File.States {
+	for _, u := range f.States {
 		add("state", u.Name, u.At)
 	}
-	for _, u := range s.File.Signals {
+	for _, u := range f.Signals {
 		add("signal", u.Name, u.At)
 	}
-	for _, u := range s.File.Timers {
+	for _, u := range f.Timers {
 		add("timer", u.Name, u.At)
 	}
-	for _, u := range s.File.Permissions {
+	for _, u := range f.Permissions {
 		add("permission", u.Name, u.At)
 	}
-	for _, u := range s.File.Variables {
-		out.Units["variable "+u.Name.Value] = line(u.At)
+	for _, u := range f.Variables {
+		out.Units["variable "+u.Name.Value] = u.At.Line()
 	}
 	return out
 }
 
 func (l *lowerer) sockets() {
 	order := map[plan.Name]int{}
+	l.out.Sockets = make([]plan.Socket, 0, len(l.program.Sockets))
 	for _, s := range l.program.Sockets {
 		out := plan.Socket{
 			Name:        s.Name,
@@ -98,7 +90,7 @@ func (l *lowerer) sockets() {
 			NonBlocking: s.Unit.NonBlocking.Value,
 			Options:     s.Options,
 
-			Prefer:       preferred(s.Unit.Options),
+			Prefer:       s.Prefer,
 			Accept:       s.Unit.Accept.Value,
 			Stdio:        s.Unit.Stdio.Value,
 			FlushPending: s.Unit.FlushPending.Value,
@@ -116,9 +108,11 @@ func (l *lowerer) sockets() {
 }
 
 func (l *lowerer) flow() {
+	l.out.States = make([]plan.State, 0, len(l.program.States))
 	for _, s := range l.program.States {
 		l.out.States = append(l.out.States, l.state(s))
 	}
+	l.out.Signals = make([]plan.Signal, 0, len(l.program.Signals))
 	for _, s := range l.program.Signals {
 		out := s.Signal.Signal
 		out.After = l.used.expr(s.After)
@@ -166,7 +160,16 @@ func (l *lowerer) transports() {
 	used := map[string]plan.Transport{}
 	for _, s := range l.program.Sockets {
 		m := s.Transport
-		used[s.Scheme.Name] = plan.Transport{Name: s.Scheme.Name, Version: m.Version, Manifest: m.SHA256}
+		t := plan.Transport{Name: s.Scheme.Name, Version: m.Version, Manifest: m.SHA256}
+		if m.Name != t.Name {
+			t.Plugin = m.Name
+		}
+		if m.Executables != nil {
+			shape := s.Scheme.Shape
+			t.Shape = &plan.Shape{Domain: shape.Domain, Type: shape.Type, Protocols: shape.Protocols, Listening: shape.Listening}
+			t.Checksums = m.Executables
+		}
+		used[s.Scheme.Name] = t
 	}
 	for _, name := range slices.Sorted(maps.Keys(used)) {
 		l.out.Transports = append(l.out.Transports, used[name])
@@ -174,7 +177,10 @@ func (l *lowerer) transports() {
 }
 
 func values(list unit.List) []string {
-	var out []string
+	if len(list.Items) == 0 {
+		return nil
+	}
+	out := make([]string, 0, len(list.Items))
 	for _, s := range list.Items {
 		out = append(out, s.Value)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/resolve"
 	"github.com/rind-sockets/rind/compiler/source"
 	"github.com/rind-sockets/rind/compiler/unit"
+	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plugins/manifest"
 )
 
@@ -49,8 +50,7 @@ doc = "kind"
 // rewrites it.
 func TestLower(t *testing.T) {
 	var files []*unit.File
-	var sources []lower.Source
-	index := &decode.Index{}
+	var sources []plan.Source
 	for _, group := range []string{"defs", "web/http"} {
 		text, err := os.ReadFile(filepath.Join("..", "testdata", "everything", group+".toml"))
 		if err != nil {
@@ -61,16 +61,15 @@ func TestLower(t *testing.T) {
 			t.Fatalf("decode %s: %v", group, ds.All())
 		}
 		files = append(files, f)
-		sources = append(sources, lower.Source{Name: group + ".toml", File: f})
+		sources = append(sources, lower.Source(group+".toml", f))
 	}
 	ds := &diag.List{}
 	program := check.Check(resolve.New(files, nil, ds), transports(t), check.Options{}, ds)
 	if ds.Errors() > 0 {
 		t.Fatalf("check: %v", ds.All())
 	}
-	p := lower.Lower(program, "rindc test", sources, func(at source.Place) int {
-		return index.HeaderLine(at.File, at.Kind, at.Unit)
-	})
+	p := lower.Lower(program, "rindc test")
+	p.Sources = sources
 	got, err := p.Encode()
 	if err != nil {
 		t.Fatal(err)

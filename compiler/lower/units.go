@@ -18,16 +18,6 @@ const (
 	evalTimeout   = 5 * time.Second
 )
 
-func preferred(options []unit.Option) []string {
-	var names []string
-	for _, o := range options {
-		if o.Prefer {
-			names = append(names, o.Key.Value)
-		}
-	}
-	return names
-}
-
 func socketLimits(l *unit.SocketLimits) *plan.SocketLimits {
 	if l == nil {
 		return nil
@@ -44,6 +34,7 @@ func socketLimits(l *unit.SocketLimits) *plan.SocketLimits {
 }
 
 func (l *lowerer) services() {
+	l.out.Services = make([]plan.Service, 0, len(l.program.Services))
 	for _, s := range l.program.Services {
 		u := s.Unit
 		out := plan.Service{
@@ -74,6 +65,7 @@ func (l *lowerer) services() {
 			Stdout:          output(u.Stdout),
 			Stderr:          output(u.Stderr),
 		}
+		out.Run = make([]plan.Command, 0, len(u.Run))
 		for _, r := range u.Run {
 			out.Run = append(out.Run, lowerRun(r))
 		}
@@ -88,7 +80,7 @@ func lowerRun(r unit.Run) plan.Command {
 	c := plan.Command{Exec: r.Exec.Value, Args: values(r.Args)}
 	for _, e := range r.Env {
 		if c.Env == nil {
-			c.Env = map[string]string{}
+			c.Env = make(map[string]string, len(r.Env))
 		}
 		c.Env[e.Name.Value] = e.Value.Value
 	}

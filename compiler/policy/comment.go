@@ -63,7 +63,7 @@ func (s *suppressor) directive(d diag.Diagnostic) *directive {
 	line, _ := at.File.Position(at.Start)
 	keys := []key{{at.File, d.Code, lineScope, line}, {at.File, d.Code, fileScope, 0}}
 	if !d.At.IsZero() {
-		header := s.find.HeaderLine(d.At.File, d.At.Kind, d.At.Unit)
+		header := d.At.Line()
 		keys = []key{keys[0], {at.File, d.Code, unitScope, header}, keys[1]}
 	}
 	for _, k := range keys {

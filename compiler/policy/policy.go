@@ -31,45 +31,57 @@ type Context struct {
 type Finder interface {
 	// Locate returns the span of a place.
 	Locate(p source.Place) source.Span
-	// HeaderLine returns the line of the header of a unit, 0 if there is none.
-	HeaderLine(f *source.File, kind string, unit int) int
 }
 
 // Apply returns the findings that are reported, with the severity that they
 // have, and those that comments in the files suppress. It adds what is wrong
 // with these comments. One that suppresses nothing is only reported when there
 // is no other reason that its finding is missing: errors, unread files, a check
-// that is not strict.
-func (p Policy) Apply(ds []diag.Diagnostic, c Context) (*diag.List, []diag.Suppressed) {
+// that is not strict, too many findings.
+func (p Policy) Apply(found *diag.List, c Context) (*diag.List, []diag.Suppressed) {
 	s := suppressor{find: c.Find, lookup: c.Lookup, byKey: map[key]*directive{}}
 	kept := &diag.List{}
 	for _, f := range c.Files {
 		s.read(f, kept)
 	}
 	var suppressed []diag.Suppressed
-	for _, d := range ds {
+	for _, d := range found.All() {
 		if by := s.directive(d); by != nil {
 			suppressed = append(suppressed, diag.Suppressed{Diagnostic: d, Reason: by.reason})
 			continue
 		}
 		p.add(d, kept, c)
 	}
-	if kept.Errors() == 0 && !c.Partial {
+	complete := kept.Errors() == 0 && !c.Partial
+	found.Omitted(func(code diag.Code, severity diag.Severity, n int) {
+		complete = false
+		if d := (diag.Diagnostic{Code: code, Severity: severity}); !p.allows(d, c) {
+			kept.Omit(code, p.raise(d).Severity, n)
+		}
+	})
+	if complete {
 		for _, d := range s.unused(c.Strict) {
 			p.add(d, kept, c)
 		}
 	}
+	kept.Close()
 	return kept, suppressed
 }
 
 // add adds a finding unless the command line hides it.
 func (p Policy) add(d diag.Diagnostic, kept *diag.List, c Context) {
-	if slices.Contains(p.Allow, d.Code) {
-		if info, ok := c.Lookup(d.Code); ok && info.Ignorable() {
-			return
-		}
+	if !p.allows(d, c) {
+		kept.Add(p.raise(d))
 	}
-	kept.Add(p.raise(d))
+}
+
+// allows reports whether the command line hides a finding.
+func (p Policy) allows(d diag.Diagnostic, c Context) bool {
+	if !slices.Contains(p.Allow, d.Code) {
+		return false
+	}
+	info, ok := c.Lookup(d.Code)
+	return ok && info.Ignorable()
 }
 
 // raise makes a finding an error if the command line says so.

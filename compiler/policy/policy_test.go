@@ -30,7 +30,7 @@ func lookup(code diag.Code) (diag.Info, bool) {
 }
 
 func at(f *source.File, kind string, unit int, path ...string) source.Place {
-	p := source.Place{File: f, Kind: kind, Unit: unit}
+	p := source.UnitOnLine(f, kind, unit, decode.HeaderLine(f, kind, unit))
 	for _, step := range path {
 		p = p.At(step)
 	}
@@ -46,7 +46,7 @@ func apply(t *testing.T, p policy.Policy, f *source.File, partial bool, ds ...di
 		line, _ := f.Position(d.Where(index.Locate).Start)
 		return strings.TrimSpace(fmt.Sprintf("%d %s %s %s", line, d.Severity, d.Code, d.Message))
 	}
-	list, hidden := p.Apply(ds, policy.Context{Files: []*source.File{f}, Find: index, Lookup: lookup, Partial: partial})
+	list, hidden := p.Apply(listOf(ds), policy.Context{Files: []*source.File{f}, Find: index, Lookup: lookup, Partial: partial})
 	for _, d := range list.All() {
 		kept = append(kept, show(d))
 	}
@@ -178,7 +178,7 @@ func TestTooManyComments(t *testing.T) {
 	const line = "# rindc:ignore K1303 why\n"
 	count := func(n int) map[diag.Code]int {
 		f := &source.File{Name: "f", Text: []byte(strings.Repeat(line, n))}
-		list, _ := policy.Policy{}.Apply(nil, policy.Context{Files: []*source.File{f}, Find: &decode.Index{}, Lookup: lookup})
+		list, _ := policy.Policy{}.Apply(&diag.List{}, policy.Context{Files: []*source.File{f}, Find: &decode.Index{}, Lookup: lookup})
 		found := map[diag.Code]int{}
 		for _, d := range list.All() {
 			found[d.Code]++
@@ -210,9 +210,17 @@ func TestCommentsLaws(t *testing.T) {
 			b.WriteString(part)
 		}
 		f := &source.File{Name: "f", Text: []byte(b.String())}
-		list, _ := policy.Policy{}.Apply(nil, policy.Context{Files: []*source.File{f}, Find: &decode.Index{}, Lookup: lookup})
+		list, _ := policy.Policy{}.Apply(&diag.List{}, policy.Context{Files: []*source.File{f}, Find: &decode.Index{}, Lookup: lookup})
 		if got := len(list.All()); got != want {
 			t.Fatalf("%d comments reported, want %d, in %q", got, want, b.String())
 		}
 	})
+}
+
+func listOf(ds []diag.Diagnostic) *diag.List {
+	l := &diag.List{}
+	for _, d := range ds {
+		l.Add(d)
+	}
+	return l
 }

@@ -67,11 +67,7 @@ func (s Scope) Variable(ref unit.String) (*Variable, *diag.Diagnostic) {
 		At:       ref.At,
 		Help:     fmt.Sprintf("define it: `[[variable]]` with `name = %q`", ref.Value),
 	}
-	var words []string
-	for _, n := range slices.Sorted(maps.Keys(s.table.variables.full)) {
-		words = append(words, string(n))
-	}
-	if near, ok := diag.Nearest(ref.Value, words); ok {
+	if near, ok := s.table.nearest(ref.Value, s.table.variables.words(true)); ok {
 		d.Help = fmt.Sprintf("did you mean %q?", near)
 		d.Fix = &diag.Fix{Old: ref.Value, New: near}
 	}
@@ -141,7 +137,8 @@ func (s Scope) Flow(ref unit.String) (Flow, *diag.Diagnostic) {
 	case s.hidden("state", a) || s.hidden("signal", a):
 		return Flow{}, nil
 	}
-	return Flow{}, s.unknown(ref, a, "state or signal", slices.Concat(s.table.states.words(a), s.table.signals.words(a)))
+	full := a.Group != ""
+	return Flow{}, s.unknown(ref, a, "state or signal", s.table.states.words(full), s.table.signals.words(full))
 }
 
 func (s Scope) ambiguousFlow(ref unit.String, states, signals []plan.Name) *diag.Diagnostic {
@@ -199,7 +196,7 @@ func find[T any](s Scope, in *space[T], ref unit.String) (*T, *diag.Diagnostic) 
 	case s.hidden(in.kind, a):
 		return nil, nil
 	}
-	return nil, s.unknown(ref, a, in.kind, in.words(a))
+	return nil, s.unknown(ref, a, in.kind, in.words(a.Group != ""))
 }
 
 func (s Scope) parse(ref unit.String) (grammar.Address, *diag.Diagnostic) {
@@ -213,12 +210,7 @@ func (s Scope) parse(ref unit.String) (grammar.Address, *diag.Diagnostic) {
 		Message:  err.Message,
 		At:       ref.At.Within(err.From, err.To),
 		Help:     err.Help,
-	}
-	if err.From == 0 && err.To == len(ref.Value) { // a colon where newer versions have it
-		meant := strings.Replace(ref.Value, ":", "@", 1)
-		if _, bad := grammar.ParseAddress(meant); bad == nil {
-			d.Fix = &diag.Fix{Old: ref.Value, New: meant}
-		}
+		Fix:      err.Fix(ref.Value),
 	}
 	return a, d
 }
@@ -250,7 +242,7 @@ func ambiguous[T any](in *space[T], ref unit.String, names []plan.Name) *diag.Di
 	return d
 }
 
-func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words []string) *diag.Diagnostic {
+func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words ...[]string) *diag.Diagnostic {
 	d := &diag.Diagnostic{
 		Code:     UnknownName,
 		Severity: diag.Error,
@@ -261,7 +253,7 @@ func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words []
 		d.Help = fmt.Sprintf("%q is a %s: name a %s here", ref.Value, other, kind)
 		return d
 	}
-	if near, ok := nearest(ref.Value, a, words); ok {
+	if near, ok := s.table.nearestTo(ref.Value, a, words); ok {
 		d.Help = fmt.Sprintf("did you mean %q?", near)
 		d.Fix = &diag.Fix{Old: ref.Value, New: near}
 		return d
@@ -296,30 +288,67 @@ func (s Scope) otherKind(a grammar.Address) string {
 	return ""
 }
 
-// nearest finds the word that an address was meant to be. The right name with
+// nearestTo finds the word that an address was meant to be. The right name with
 // the wrong group wins over everything that is merely spelt alike.
-func nearest(written string, a grammar.Address, words []string) (string, bool) {
-	if a.Group != "" {
-		for _, w := range words {
+func (t *Table) nearestTo(written string, a grammar.Address, words [][]string) (string, bool) {
+	if a.Group == "" {
+		return t.nearest(written, words...)
+	}
+	for _, list := range words {
+		if !t.mayCompare(list) {
+			return "", false
+		}
+		for _, w := range list {
 			if plan.Name(w).Short() == a.Name {
 				return w, true
 			}
 		}
 	}
-	return diag.Nearest(written, words)
+	near, ok := t.nearest(written, words...)
+	return near, ok && diag.NearAddress(written, near)
+}
+
+// maxCompared bounds the work for names that nobody has: it is the product of
+// how many are written and how many are defined.
+const maxCompared = 4_000_000
+
+func (t *Table) mayCompare(words []string) bool {
+	t.compared += len(words)
+	return t.compared <= maxCompared
+}
+
+// nearest is [diag.Nearest] over several lists. After too many comparisons it
+// finds nothing.
+func (t *Table) nearest(written string, words ...[]string) (string, bool) {
+	best, found := "", false
+	var near []string
+	for _, list := range words {
+		if !t.mayCompare(list) {
+			return "", false
+		}
+		if w, ok := diag.Nearest(written, list); ok {
+			near = append(near, w)
+		}
+	}
+	if len(near) > 0 {
+		best, found = diag.Nearest(written, near)
+	}
+	return best, found
 }
 
 // words lists the names that a misspelt address is compared with: full ones for
 // an address with a group, both forms otherwise.
-func (s *space[T]) words(a grammar.Address) []string {
-	var words []string
-	if a.Group == "" {
-		words = slices.Sorted(maps.Keys(s.short))
+func (s *space[T]) words(full bool) []string {
+	if s.fullWords == nil {
+		for _, n := range slices.Sorted(maps.Keys(s.full)) {
+			s.fullWords = append(s.fullWords, string(n))
+		}
+		s.shortWords = append(slices.Sorted(maps.Keys(s.short)), s.fullWords...)
 	}
-	for _, n := range slices.Sorted(maps.Keys(s.full)) {
-		words = append(words, string(n))
+	if full {
+		return s.fullWords
 	}
-	return words
+	return s.shortWords
 }
 
 func list(names []plan.Name) string {

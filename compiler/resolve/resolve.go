@@ -34,6 +34,10 @@ type State struct {
 	Unit *unit.State // nil for a builtin
 }
 
+// KeysUnknown reports whether `branch` of s may have a mistake, which is reported
+// there: what follows from the branch keys then is none.
+func (s *State) KeysUnknown() bool { return s.Unit != nil && s.Unit.Broken && !s.Unit.Branch.Set() }
+
 // Signal is a defined or builtin signal.
 type Signal struct {
 	plan.Signal // Payload is 0 when the unit does not say it
@@ -68,7 +72,7 @@ type Permission struct {
 
 // Table holds every definition. The lists are in the order of the files and of
 // the units in them, those with a name that is taken included; builtin
-// definitions come last. A Table does not change after [New].
+// definitions come last. A Table has one user at a time.
 type Table struct {
 	Sockets     []*Socket
 	Services    []*Service
@@ -88,6 +92,8 @@ type Table struct {
 	permissions space[Permission]
 	variables   space[Variable]
 	ids         map[uint16]*Permission // the first with an id
+
+	compared int // names that a misspelt one has been compared with
 }
 
 // Gap is where definitions may be that a table lacks, because a mistake that has
@@ -132,36 +138,31 @@ func New(files []*unit.File, gaps []Gap, ds *diag.List) *Table {
 }
 
 func (t *Table) declareUnits(f *unit.File, ds *diag.List) {
-	for i := range f.Sockets {
-		u := &f.Sockets[i]
+	for _, u := range f.Sockets {
 		d := &Socket{Name: plan.MakeName(f.Group, u.Name.Value), Group: f.Group, Unit: u}
 		if t.sockets.declare(d.Name, d, u.Name, ds) {
 			t.Sockets = append(t.Sockets, d)
 		}
 	}
-	for i := range f.Services {
-		u := &f.Services[i]
+	for _, u := range f.Services {
 		d := &Service{Name: plan.MakeName(f.Group, u.Name.Value), Group: f.Group, Unit: u}
 		if t.services.declare(d.Name, d, u.Name, ds) {
 			t.Services = append(t.Services, d)
 		}
 	}
-	for i := range f.Timers {
-		u := &f.Timers[i]
+	for _, u := range f.Timers {
 		d := &Timer{Name: plan.MakeName(f.Group, u.Name.Value), Group: f.Group, Unit: u}
 		if t.timers.declare(d.Name, d, u.Name, ds) {
 			t.Timers = append(t.Timers, d)
 		}
 	}
-	for i := range f.Variables {
-		u := &f.Variables[i]
+	for _, u := range f.Variables {
 		d := &Variable{Name: u.Name.Value, Group: f.Group, Kind: kindOf(u.Default), Unit: u}
 		if t.variables.declare(plan.Name(d.Name), d, u.Name, ds) {
 			t.Variables = append(t.Variables, d)
 		}
 	}
-	for i := range f.Permissions {
-		u := &f.Permissions[i]
+	for _, u := range f.Permissions {
 		d := &Permission{Name: plan.MakeName(f.Group, u.Name.Value), Group: f.Group, Unit: u}
 		if u.ID.Set() && u.ID.Value > 0 && u.ID.Value <= 0xFFFF {
 			d.ID, d.HasID = uint16(u.ID.Value), true
@@ -173,8 +174,7 @@ func (t *Table) declareUnits(f *unit.File, ds *diag.List) {
 }
 
 func (t *Table) declareFlow(f *unit.File, ds *diag.List) {
-	for i := range f.States {
-		u := &f.States[i]
+	for _, u := range f.States {
 		d := &State{Unit: u, State: plan.State{
 			Name:        plan.MakeName(f.Group, u.Name.Value),
 			Branch:      branchKeys(u.Branch),
@@ -185,8 +185,7 @@ func (t *Table) declareFlow(f *unit.File, ds *diag.List) {
 			t.States = append(t.States, d)
 		}
 	}
-	for i := range f.Signals {
-		u := &f.Signals[i]
+	for _, u := range f.Signals {
 		d := &Signal{Unit: u, Signal: plan.Signal{Name: plan.MakeName(f.Group, u.Name.Value), Branch: branchKeys(u.Branch)}}
 		d.Payload, _ = cond.ParseKind(u.Payload.Value) // the decoder reports an unknown kind
 		if t.signals.declare(d.Name, d, u.Name, ds) {
@@ -262,6 +261,9 @@ type space[T any] struct {
 	kind  string
 	full  map[plan.Name]entry[T]
 	short map[string][]plan.Name // in the order of declaration
+
+	// The names above, sorted, once somebody wants them.
+	fullWords, shortWords []string
 }
 
 func newSpace[T any](kind string) space[T] {

@@ -36,7 +36,7 @@ func table(t *testing.T, gaps []resolve.Gap, files ...[2]string) (*resolve.Table
 }
 
 func ref(name string) unit.String {
-	return unit.String{Value: name, At: source.Place{File: &source.File{}}}
+	return unit.String{Value: name, At: source.UnitPlace(&source.File{}, "", 0)}
 }
 
 func TestS49Names(t *testing.T) {

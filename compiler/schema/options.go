@@ -2,6 +2,7 @@ package schema
 
 import (
 	"strings"
+	"time"
 
 	"github.com/rind-sockets/rind/plugins/manifest"
 )
@@ -36,8 +37,20 @@ func (b *builder) options() {
 			own := (&Schema{Description: "options of `" + s.Name + "` sockets", Properties: map[string]*Schema{}}).closed()
 			for j := range s.Options {
 				o := &s.Options[j]
-				own.Properties[o.Name] = option(o)
-				every.Properties[o.Name] = mention(every.Properties[o.Name], s.Name, o)
+				table, key, inTable := strings.Cut(o.Name, ".")
+				if !inTable {
+					own.Properties[o.Name] = option(o)
+					every.Properties[o.Name] = mention(every.Properties[o.Name], s.Name, o)
+					continue
+				}
+				inner := own.Properties[table]
+				if inner == nil {
+					inner = preferable(func() *Schema { return (&Schema{Properties: map[string]*Schema{}}).closed() })
+					own.Properties[table] = inner
+				}
+				inner.AnyOf[0].Properties[key] = option(o)
+				inner.AnyOf[1].Properties["prefer"].Properties[key] = option(o)
+				every.Properties[table] = &Schema{Description: s.Name + ": a table"}
 			}
 			b.out[name] = own
 			names = append(names, s.Name)
@@ -65,35 +78,48 @@ func mention(known *Schema, transport string, o *manifest.Option) *Schema {
 
 // option returns the schema of one option. It may be written { prefer = value }.
 func option(o *manifest.Option) *Schema {
-	value := func() *Schema {
-		switch o.Type {
-		case manifest.String:
-			return &Schema{Type: "string", Pattern: anchored(o.Pattern)}
-		case manifest.Int:
-			return typed("integer").between(o.Min, o.Max)
-		case manifest.Bool:
-			return typed("boolean")
-		case manifest.Enum:
-			return &Schema{Type: "string", Enum: o.Enum}
-		case manifest.Mode:
-			return &Schema{Type: "string", Pattern: modePattern}
-		case manifest.Bytes:
-			return anyOf(typed("integer").between(max(o.Min, 0), o.Max), &Schema{Type: "string", Pattern: sizePattern})
-		case manifest.Duration:
-			return &Schema{Type: "string", Pattern: optionDurationPattern}
-		}
-		return &Schema{}
-	}
-	preferred := (&Schema{
-		Description: "not an error when the kernel refuses it",
-		Properties:  map[string]*Schema{"prefer": value()},
-		Required:    []string{"prefer"},
-	}).closed()
 	text := o.Doc
 	if o.Default != "" {
 		text += "; default: " + o.Default
 	}
-	return anyOf(value(), preferred).described(text)
+	return preferable(func() *Schema { return optionValue(o) }).described(text)
+}
+
+// preferable allows a value, or a table that prefers it.
+func preferable(value func() *Schema) *Schema {
+	return anyOf(value(), (&Schema{
+		Description: "not an error when the kernel refuses it",
+		Properties:  map[string]*Schema{"prefer": value()},
+		Required:    []string{"prefer"},
+	}).closed())
+}
+
+func optionValue(o *manifest.Option) *Schema {
+	switch o.Type {
+	case manifest.String:
+		return &Schema{Type: "string", Pattern: anchored(o.Pattern)}
+	case manifest.Int:
+		return typed("integer").between(o.Min, o.Max)
+	case manifest.Bool:
+		return typed("boolean")
+	case manifest.Enum:
+		return &Schema{Type: "string", Enum: o.Enum}
+	case manifest.Mode:
+		return &Schema{Type: "string", Pattern: modePattern}
+	case manifest.Bytes:
+		return anyOf(typed("integer").between(max(o.Min, 0), o.Max), &Schema{Type: "string", Pattern: sizePattern})
+	case manifest.Duration:
+		text := &Schema{Type: "string", Pattern: optionDurationPattern}
+		if second := int64(time.Second); o.Step > 0 && o.Step%second == 0 {
+			return anyOf(text, typed("integer").between(o.Min/second, o.Max/second))
+		}
+		return text
+	case manifest.List:
+		list := arrayOf(&Schema{Type: "string", Pattern: anchored(o.Pattern)})
+		list.MinItems = 1
+		return list
+	}
+	return &Schema{}
 }
 
 // anchored returns a pattern that matches the whole text, as those of manifests

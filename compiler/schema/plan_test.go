@@ -198,7 +198,7 @@ func fill(t *testing.T, v reflect.Value) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(1)
-	case reflect.Uint16:
+	case reflect.Uint16, reflect.Uint32:
 		v.SetUint(1)
 	default:
 		t.Fatalf("the plan has a %v, which this test cannot fill", v.Type())

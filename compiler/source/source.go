@@ -4,7 +4,6 @@ package source
 
 import (
 	"bytes"
-	"slices"
 	"sort"
 	"unicode/utf8"
 )
@@ -19,8 +18,16 @@ type File struct {
 	Name string // as diagnostics and the plan show it
 	Text []byte
 
-	lines []int // offsets of line starts; built on first use
+	lines   []int          // offsets of line starts; built on first use
+	columns map[int][]mark // of long lines, by index in lines; as far as they were asked for
 }
+
+// mark is a place in a line whose column is known. Counting from the start of a
+// line of megabytes for each of a thousand findings would take minutes.
+type mark struct{ at, column int }
+
+// stride is how many bytes there are from one mark to the next.
+const stride = 4 << 10
 
 // Span is a range of bytes of a file, End excluded.
 type Span struct {
@@ -38,7 +45,43 @@ func (f *File) Position(offset int) (line, col int) {
 	f.index()
 	offset = min(max(offset, f.lines[0]), len(f.Text))
 	i := sort.SearchInts(f.lines, offset+1) - 1
-	return i + 1, utf8.RuneCount(f.Text[f.lines[i]:offset]) + 1
+	return i + 1, f.column(i, offset)
+}
+
+func (f *File) column(line, offset int) int {
+	start := f.lines[line]
+	n := (offset - start) / stride
+	if n == 0 {
+		return utf8.RuneCount(f.Text[start:offset]) + 1
+	}
+	marks := f.columns[line]
+	if len(marks) == 0 {
+		marks = []mark{{start, 1}}
+	}
+	for len(marks) <= n {
+		last := marks[len(marks)-1]
+		at := characterAt(f.Text, start+len(marks)*stride)
+		marks = append(marks, mark{at, last.column + utf8.RuneCount(f.Text[last.at:at])})
+	}
+	if f.columns == nil {
+		f.columns = map[int][]mark{}
+	}
+	f.columns[line] = marks
+	m := marks[n]
+	if m.at > offset { // inside of the character before the mark
+		m = marks[n-1]
+	}
+	return m.column + utf8.RuneCount(f.Text[m.at:offset])
+}
+
+// characterAt returns where the first character that begins at offset, or behind
+// it, begins.
+func characterAt(text []byte, offset int) int {
+	at := offset
+	for at < len(text) && at-offset < utf8.UTFMax-1 && !utf8.RuneStart(text[at]) {
+		at++
+	}
+	return at
 }
 
 // Line returns the text of a line, counted from 1, without its end. A line that
@@ -93,46 +136,4 @@ const (
 type Step struct {
 	Key   string
 	Index int
-}
-
-// Place names a key or a value of one unit without its position; the decoder
-// finds the span when a diagnostic is shown. With an empty Path it is the
-// [[kind]] header of the unit. The zero Place is no place.
-type Place struct {
-	File *File
-	Kind string // "socket"
-	Unit int    // index among the units of that kind in the file
-	Path []Step
-	Part Part
-
-	// From and To narrow the place to bytes of the string value, escapes
-	// decoded, when To > 0.
-	From, To int
-}
-
-// IsZero reports whether p is no place, which is what an absent key has.
-func (p Place) IsZero() bool { return p.File == nil }
-
-// At returns the place of the value behind key in the value at p.
-func (p Place) At(key string) Place { return p.step(Step{Key: key}) }
-
-// Item returns the place of element i of the array at p.
-func (p Place) Item(i int) Place { return p.step(Step{Index: i}) }
-
-func (p Place) step(s Step) Place {
-	p.Path = append(slices.Clip(p.Path), s)
-	p.Part, p.From, p.To = OfValue, 0, 0
-	return p
-}
-
-// OfKey returns the place of the key whose value is at p.
-func (p Place) OfKey() Place {
-	p.Part, p.From, p.To = OfKey, 0, 0
-	return p
-}
-
-// Within returns the bytes from..to of the string value at p.
-func (p Place) Within(from, to int) Place {
-	p.From, p.To = from, to
-	return p
 }

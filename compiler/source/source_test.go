@@ -1,9 +1,12 @@
 package source_test
 
 import (
+	"bytes"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/rind-sockets/rind/compiler/source"
 )
@@ -36,6 +39,41 @@ func TestPosition(t *testing.T) {
 				t.Errorf("Position(%d) in %q = %d, %d, want %d, %d", tt.offset, tt.text, line, col, tt.line, tt.col)
 			}
 		})
+	}
+}
+
+// TestPositionInLongLines compares columns with those that are counted from the
+// start of the line.
+func TestPositionInLongLines(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		piece := rapid.SampledFrom([]string{"a", "é", "日本", "\U0001f600", "\xff", "\x80\x80\x80\x80\x80", "\n"})
+		var text []byte
+		for range rapid.IntRange(1, 6).Draw(t, "parts") {
+			text = append(text, bytes.Repeat([]byte(piece.Draw(t, "piece")), rapid.IntRange(1, 5000).Draw(t, "times"))...)
+		}
+		f := &source.File{Text: text}
+		for range 20 {
+			offset := rapid.IntRange(0, len(text)).Draw(t, "offset")
+			if offset < len(text) && !utf8.RuneStart(text[offset]) && utf8.Valid(text) {
+				continue // inside of a character
+			}
+			start := bytes.LastIndexByte(text[:offset], '\n') + 1
+			want := utf8.RuneCount(text[start:offset]) + 1
+			if _, got := f.Position(offset); got != want {
+				t.Fatalf("column of byte %d is %d, want %d", offset, got, want)
+			}
+		}
+	})
+}
+
+// BenchmarkPositionInLongLine finds a thousand places at the end of a line of 16 MiB.
+func BenchmarkPositionInLongLine(b *testing.B) {
+	text := bytes.Repeat([]byte("x"), 16<<20)
+	for b.Loop() {
+		f := &source.File{Text: text}
+		for i := range 1000 {
+			f.Position(len(text) - i)
+		}
 	}
 }
 
@@ -73,23 +111,30 @@ func TestPlace(t *testing.T) {
 		t.Error("the zero Place and the zero Span must be no place")
 	}
 	f := &source.File{}
-	unit := source.Place{File: f, Kind: "socket", Unit: 2}
+	unit := source.UnitPlace(f, "socket", 2)
 	list := unit.At("start-on")
 	first, second := list.Item(0).At("state").Within(1, 3), list.Item(1)
-	want := source.Place{
-		File: f, Kind: "socket", Unit: 2, From: 1, To: 3,
-		Path: []source.Step{{Key: "start-on"}, {Index: 0}, {Key: "state"}},
+	want := []source.Step{{Key: "start-on"}, {Index: 0}, {Key: "state"}}
+	if diff := cmp.Diff(want, first.Path()); diff != "" {
+		t.Errorf("path (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(want, first, cmp.AllowUnexported(source.File{})); diff != "" {
-		t.Errorf("place (-want +got):\n%s", diff)
+	if first.File() != f || first.Kind() != "socket" || first.Index() != 2 || len(first.Unit().Path()) != 0 {
+		t.Errorf("%s %d is not in the unit it was made from", first.Kind(), first.Index())
 	}
-	if got := second.Path; !cmp.Equal(got, []source.Step{{Key: "start-on"}, {Index: 1}}) {
+	if from, to := first.Narrowed(); from != 1 || to != 3 {
+		t.Errorf("Narrowed() = %d, %d, want 1, 3", from, to)
+	}
+	if got := second.Path(); !cmp.Equal(got, []source.Step{{Key: "start-on"}, {Index: 1}}) {
 		t.Errorf("Path = %v: two places share their path", got)
 	}
-	if key := first.OfKey(); key.Part != source.OfKey || key.To != 0 {
-		t.Errorf("OfKey() = %+v, want the whole key", key)
+	if _, to := first.OfKey().Narrowed(); !first.OfKey().IsKey() || to != 0 {
+		t.Error("OfKey() is not the whole key")
 	}
-	if deeper := first.OfKey().At("x"); deeper.Part != source.OfValue || deeper.To != 0 {
-		t.Errorf("At() = %+v, want the whole value", deeper)
+	deeper := first.OfKey().At("x")
+	if _, to := deeper.Narrowed(); deeper.IsKey() || to != 0 {
+		t.Error("At() is not the whole value")
+	}
+	if none := (source.Place{}); !none.At("x").OfKey().Within(1, 2).IsZero() || none.File() != nil || none.Path() != nil {
+		t.Error("what is inside of no place must be no place")
 	}
 }

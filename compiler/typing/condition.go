@@ -206,6 +206,7 @@ func (t Typer) text(s unit.String) *cond.Expr {
 			Message: bad.Message,
 			At:      s.At.Within(bad.From, bad.To),
 			Help:    bad.Help,
+			Fix:     bad.Fix(s.Value),
 		})
 		return nil
 	}
@@ -214,12 +215,7 @@ func (t Typer) text(s unit.String) *cond.Expr {
 
 // isExpression tells an expression of the condition language from a misspelt
 // address: it has a space or a bracket, which no address has.
-func isExpression(s string) bool {
-	if _, err := grammar.ParseAddress(s); err == nil {
-		return false
-	}
-	return strings.ContainsAny(s, " \t\r\n()")
-}
+func isExpression(s string) bool { return strings.ContainsAny(s, " \t\r\n()") }
 
 // bare types a name that may be a state or a signal.
 func (t Typer) bare(ref unit.String) *cond.Atom {

@@ -277,7 +277,7 @@ func TestS163Language(t *testing.T) {
 		{"a path into rind@active", `['rind@active(branch/name == "x")']`, `T3113 `},
 		{"branch of a string", `['mode(branch == "x")']`, `T3107 state "defs@mode" has no branches: its payload is of kind string at branch == "x"`},
 		{"branch of a signal", `['report(branch == "x")']`, `T3107 signal "defs@report" has no branches at branch == "x"`},
-		{"branch of no key", `['link(branch/name == "x")']`, `T3108 "name" is no branch key of state "defs@link" at branch/name == "x"`},
+		{"branch of no key", `['link(branch/name == "x")']`, `T3108 "name" is no branch key of state "defs@link" at name`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

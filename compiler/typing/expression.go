@@ -166,11 +166,13 @@ func (e expression) branch(p *grammar.ConditionPred, of payload) (cond.Root, con
 	case !s.Branching():
 		e.noBranches(s, e.at(p.At))
 		return 0, 0
-	case len(p.Path) > 0 && !slices.Contains(s.BranchKeys(), p.Path[0]):
+	case len(p.Path) > 0 && !s.KeysUnknown() && !slices.Contains(s.BranchKeys(), p.Path[0]):
+		help, fix := nearestKey(s, p.Path[0])
 		e.fail(NoBranchKey, diag.Diagnostic{
 			Message: fmt.Sprintf("%q is no branch key of state %q", p.Path[0], s.Name),
-			At:      e.at(p.At),
-			Help:    branchKeysHelp(s),
+			At:      e.at(p.Key),
+			Help:    help,
+			Fix:     fix,
 		})
 		return 0, 0
 	}

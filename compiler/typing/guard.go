@@ -149,10 +149,14 @@ func (t Typer) branchTest(s *resolve.State, test unit.Test) ([]cond.Guard, bool)
 }
 
 func (t Typer) noBranches(s *resolve.State, at source.Place) {
+	help := "only json states have branches; test the payload with `target`"
+	if s.Payload == cond.None {
+		help = "remove the test: there is nothing to look at"
+	}
 	t.fail(NoBranches, diag.Diagnostic{
 		Message: fmt.Sprintf("state %q has no branches: its payload is of kind %v", s.Name, s.Payload),
 		At:      at,
-		Help:    "only json states have branches; test the payload with `target`",
+		Help:    help,
 	})
 }
 
@@ -160,25 +164,38 @@ func branchKeysHelp(s *resolve.State) string {
 	return fmt.Sprintf("the branch keys are %s; test the rest of the payload with `target`", strings.Join(s.BranchKeys(), ", "))
 }
 
+// nearestKey says what to write for a key that is no branch key of s.
+func nearestKey(s *resolve.State, key string) (help string, fix *diag.Fix) {
+	near, ok := diag.Nearest(key, s.BranchKeys())
+	if !ok {
+		return branchKeysHelp(s), nil
+	}
+	return fmt.Sprintf("did you mean `%s`?", near), &diag.Fix{Old: key, New: near}
+}
+
 // branchKeys checks that a filter of branches looks only at what they have.
 func (t Typer) branchKeys(s *resolve.State, filter unit.Any) bool {
+	if s.KeysUnknown() {
+		return true
+	}
 	keys := s.BranchKeys()
-	help := branchKeysHelp(s)
 	table, ok := filter.Value.(map[string]any)
 	if !ok {
 		t.fail(NoBranchKey, diag.Diagnostic{
 			Message: fmt.Sprintf("the branch keys of state %q are a table, which this is not", s.Name),
 			At:      filter.At,
-			Help:    help,
+			Help:    branchKeysHelp(s),
 		})
 		return false
 	}
 	for _, key := range sortedKeys(table) {
 		if !slices.Contains(keys, key) {
+			keyHelp, fix := nearestKey(s, key)
 			t.fail(NoBranchKey, diag.Diagnostic{
 				Message: fmt.Sprintf("%q is no branch key of state %q", key, s.Name),
 				At:      filter.At.At(key).OfKey(),
-				Help:    help,
+				Help:    keyHelp,
+				Fix:     fix,
 			})
 			ok = false
 		}

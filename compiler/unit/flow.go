@@ -97,7 +97,7 @@ var permissionFields = []Field{
 		Doc: "the name, unique among the permissions of the group",
 	},
 	{
-		Key: "id", Type: TypeInt, Required: true, Into: into(func(p *Permission) *Int { return &p.ID }),
+		Key: "id", Type: TypeInt, Required: true, Min: 1, Max: math.MaxUint16, Into: into(func(p *Permission) *Int { return &p.ID }),
 		Doc: "the id, from 1 to 65535",
 	},
 	{

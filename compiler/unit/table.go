@@ -126,11 +126,12 @@ func (t Type) String() string { return cmp.Or(typeNames[t], "an invalid type") }
 
 // Field returns the row of key.
 func (t *Table) Field(key string) (Field, bool) {
-	i := slices.IndexFunc(t.Fields, func(f Field) bool { return f.Key == key })
-	if i < 0 {
-		return Field{}, false
+	for i := range t.Fields { // not by value: rows are large, and every key of every unit asks
+		if t.Fields[i].Key == key {
+			return t.Fields[i], true
+		}
 	}
-	return t.Fields[i], true
+	return Field{}, false
 }
 
 // FieldOfNewer returns the row of the key that newer versions of Rind call so.
@@ -201,7 +202,7 @@ type common struct {
 }
 
 // collect makes the Begin of a kind whose units are gathered in list.
-func collect[U any](list func(*File) *[]U, parts func(*U) common) func(*File, source.Place) (any, func(bool)) {
+func collect[U any](list func(*File) *[]*U, parts func(*U) common) func(*File, source.Place) (any, func(bool)) {
 	return func(f *File, at source.Place) (item any, done func(broken bool)) {
 		u := new(U)
 		c := parts(u)
@@ -214,7 +215,7 @@ func collect[U any](list func(*File) *[]U, parts func(*U) common) func(*File, so
 			if c.finish != nil {
 				c.finish()
 			}
-			*list(f) = append(*list(f), *u)
+			*list(f) = append(*list(f), u)
 		}
 	}
 }

@@ -127,7 +127,7 @@ func TestBegin(t *testing.T) {
 	f := &unit.File{}
 	kind, _ := unit.KindOf("state")
 	bind := func(name string, broken bool) {
-		item, done := kind.Begin(f, source.Place{Kind: "state", Unit: len(f.States)})
+		item, done := kind.Begin(f, source.UnitPlace(nil, "state", len(f.States)))
 		s, ok := item.(*unit.State)
 		if !ok {
 			t.Fatalf("a state is bound to a %T", item)
@@ -138,9 +138,9 @@ func TestBegin(t *testing.T) {
 	bind("sound", false)
 	bind("broken", true)
 	bind("", true)
-	want := []unit.State{
-		{At: source.Place{Kind: "state"}, Name: unit.String{Value: "sound"}},
-		{At: source.Place{Kind: "state", Unit: 1}, Broken: true, Name: unit.String{Value: "broken"}},
+	want := []*unit.State{
+		{At: source.UnitPlace(nil, "state", 0), Name: unit.String{Value: "sound"}},
+		{At: source.UnitPlace(nil, "state", 1), Broken: true, Name: unit.String{Value: "broken"}},
 	}
 	if diff := cmp.Diff(want, f.States); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)

@@ -9,13 +9,18 @@ type File struct {
 	Source *source.File
 	Group  string
 
-	Sockets     []Socket
-	Services    []Service
-	States      []State
-	Signals     []Signal
-	Timers      []Timer
-	Permissions []Permission
-	Variables   []Variable
+	Sockets     []*Socket
+	Services    []*Service
+	States      []*State
+	Signals     []*Signal
+	Timers      []*Timer
+	Permissions []*Permission
+	Variables   []*Variable
+}
+
+// Len returns how many units the file has.
+func (f *File) Len() int {
+	return len(f.Sockets) + len(f.Services) + len(f.States) + len(f.Signals) + len(f.Timers) + len(f.Permissions) + len(f.Variables)
 }
 
 // Socket is a [[socket]].

@@ -47,8 +47,9 @@ var mayImport = map[string][]string{
 	"compiler/schema":      {"compiler/action", "compiler/unit", "grammar", "plan", "plan/cond", "plugins/manifest"},
 	"compiler/policy":      {"compiler/diag", "compiler/source", "grammar"},
 	"compiler/scenario":    {"compiler/diag", "compiler/source", "grammar", "plan", "plan/cond", "runtime/flow"},
-	"compiler":             {"compiler/action", "compiler/check", "compiler/decode", "compiler/diag", "compiler/lower", "compiler/policy", "compiler/resolve", "compiler/source", "compiler/typing", "compiler/unit", "plan", "plugins"},
-	"cmd/rindc":            {"compiler", "compiler/diag", "compiler/diag/render", "compiler/format", "compiler/policy", "compiler/scenario", "compiler/schema", "compiler/source", "plan", "plan/diff", "plan/explain", "plan/graph", "plugins"},
+	"compiler":             {"compiler/action", "compiler/check", "compiler/decode", "compiler/diag", "compiler/lower", "compiler/policy", "compiler/resolve", "compiler/source", "compiler/typing", "compiler/unit", "plan", "plugins", "plugins/manifest"},
+	"compiler/workload":    {},
+	"cmd/rindc":            {"compiler", "compiler/diag", "compiler/diag/render", "compiler/format", "compiler/policy", "compiler/scenario", "compiler/schema", "compiler/source", "plan", "plan/diff", "plan/explain", "plan/graph", "plugins", "plugins/lock", "plugins/manifest"},
 
 	// rindrun.
 	"api/rind/control/v1":                  {},
@@ -70,6 +71,7 @@ var mayImport = map[string][]string{
 	// Plugins.
 	"plugins":                         {"plugins/manifest"},
 	"plugins/manifest":                {},
+	"plugins/lock":                    {"plugins", "plugins/manifest"},
 	"plugins/transport":               {"internal/fdpass", "plugins/manifest", "plugins/transport/transportv1", "plugins/transport/wire"},
 	"plugins/transport/wire":          {},
 	"plugins/transport/transportv1":   {},
@@ -81,6 +83,7 @@ var mayImport = map[string][]string{
 	"e2e":                       {},
 	"e2e/badplugin":             {"internal/fdpass", "plugins", "plugins/manifest", "plugins/transport/transportv1", "plugins/transport/wire"},
 	"e2e/activationd":           {},
+	"e2e/compilebench":          {"compiler", "compiler/workload"},
 	"e2e/probe":                 {"e2e"},
 	"examples/demo":             {"api/rind/control/v1"},
 	"examples/quickstart/echod": {},

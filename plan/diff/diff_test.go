@@ -105,12 +105,12 @@ func TestCompare(t *testing.T) {
 		{
 			name:   "other option",
 			before: socket + "options = { backlog = 1 }\n",
-			after:  socket + "options = { backlog = 2, v6only = true }\n",
+			after:  socket + "options = { backlog = 2, no-delay = true }\n",
 			want: []string{
 				"sockets: 1 rebound",
 				"  rebound  g@s",
 				"           options.backlog: 1 → 2",
-				"           options.v6only: (none) → true",
+				"           options.no-delay: (none) → true",
 			},
 		},
 		{

@@ -35,6 +35,10 @@ type Manifest struct {
 
 	// SHA256 is "sha256:" and the hex digest of the manifest's text.
 	SHA256 string
+
+	// Executables has the checksums of the plugin by platform when the manifest
+	// comes from a lock file; nil for the transports of the release.
+	Executables map[string]string
 }
 
 // Sandbox is what the plugin needs from the system. A host may give less, and
@@ -102,6 +106,18 @@ func (s *Scheme) Option(name string) (Option, bool) {
 		return Option{}, false
 	}
 	return s.Options[i], true
+}
+
+// Table returns the options that are keys of the option table of that name,
+// without the name: for "keepalive", "time" of "keepalive.time".
+func (s *Scheme) Table(name string) []string {
+	var keys []string
+	for i := range s.Options {
+		if key, ok := strings.CutPrefix(s.Options[i].Name, name+"."); ok {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // CheckAddress matches an address with the pattern and the ranges. The error
@@ -264,6 +280,9 @@ func (s *scheme) scheme() (Scheme, error) {
 		if err != nil {
 			return Scheme{}, fmt.Errorf("option %q: %w", o.Name, err)
 		}
+		if table, _, inside := strings.Cut(o.Name, "."); inside && hasOption(s.Option, table) {
+			return Scheme{}, fmt.Errorf("option %q: there is also an option %q, which can be no table then", o.Name, table)
+		}
 		out.Options = append(out.Options, got)
 	}
 	for _, e := range s.Example {
@@ -272,6 +291,10 @@ func (s *scheme) scheme() (Scheme, error) {
 		}
 	}
 	return out, nil
+}
+
+func hasOption(list []option, name string) bool {
+	return slices.ContainsFunc(list, func(o option) bool { return o.Name == name })
 }
 
 // The numbers are those of Linux on every architecture, so that a plan compiled

@@ -1,6 +1,8 @@
 package manifest
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -15,8 +17,9 @@ import (
 // Type is the type of an option.
 type Type string
 
-// Types of options. In a unit file a mode, a duration and an enum are strings,
-// and a size is an integer or a string such as "64K".
+// Types of options. In a unit file a mode, a duration and an enum are strings
+// (a duration of whole seconds may be an integer), a size is an integer or a string such as "64K", and a list is an array of
+// strings, whose text on the wire is a JSON array.
 const (
 	String   Type = "string"
 	Int      Type = "int"
@@ -25,18 +28,25 @@ const (
 	Mode     Type = "mode"
 	Bytes    Type = "bytes"
 	Duration Type = "duration"
+	List     Type = "list"
 )
 
-// maxText is the longest text of an option in bytes.
-const maxText = 4096
+// Bounds of a value: the longest text of a string, or of an item of a list, in
+// bytes, and how many items a list may have.
+const (
+	maxText  = 4096
+	maxItems = 64
+)
 
-// Option is one option of a scheme.
+// Option is one option of a scheme. A name with a dot, such as "keepalive.time",
+// is a key of a table: options = { keepalive = { time = "60s" } }.
 type Option struct {
 	Name     string
 	Type     Type
-	Min, Max int64    // bounds of int and bytes; the whole range when not given
+	Min, Max int64    // bounds of int, bytes and duration (in ns); the whole range when not given
+	Step     int64    // of a duration, in ns: what it must be a multiple of; 0: anything
 	Enum     []string // values of an enum
-	Pattern  string   // RE2 pattern of the whole value of a string; empty allows any
+	Pattern  string   // RE2 pattern of the whole of a string, or of an item of a list; empty allows any
 	Default  string   // wire text; empty when there is none
 	Doc      string   // one sentence for people
 
@@ -46,15 +56,16 @@ type Option struct {
 type option struct {
 	Name    string   `toml:"name"`
 	Type    Type     `toml:"type"`
-	Min     *int64   `toml:"min"`
-	Max     *int64   `toml:"max"`
+	Min     any      `toml:"min"`
+	Max     any      `toml:"max"`
+	Step    string   `toml:"step"`
 	Enum    []string `toml:"enum"`
 	Pattern string   `toml:"pattern"`
 	Default any      `toml:"default"`
 	Doc     string   `toml:"doc"`
 }
 
-var optionRE = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+var optionRE = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}(\.[a-z][a-z0-9-]{0,62})?$`)
 
 func (o *option) option() (Option, error) {
 	out := Option{
@@ -62,28 +73,18 @@ func (o *option) option() (Option, error) {
 		Enum: o.Enum, Pattern: o.Pattern, Doc: o.Doc,
 	}
 	if _, ok := wants[o.Type]; !ok {
-		return Option{}, fmt.Errorf("unknown type %q, want string, int, bool, enum, mode, bytes or duration", o.Type)
+		return Option{}, fmt.Errorf("unknown type %q, want string, int, bool, enum, mode, bytes, duration or list", o.Type)
 	}
-	if o.Type == Bytes {
-		out.Min = 0
-	}
-	if o.Min != nil {
-		out.Min = *o.Min
-	}
-	if o.Max != nil {
-		out.Max = *o.Max
+	if err := o.limits(&out); err != nil {
+		return Option{}, err
 	}
 	switch {
 	case !optionRE.MatchString(o.Name):
 		return Option{}, fmt.Errorf("the name must match %s", optionRE)
-	case (o.Min != nil || o.Max != nil) && o.Type != Int && o.Type != Bytes:
-		return Option{}, errors.New("min and max are for the types int and bytes")
-	case out.Min > out.Max:
-		return Option{}, fmt.Errorf("min %d is greater than max %d", out.Min, out.Max)
 	case (len(o.Enum) > 0) != (o.Type == Enum):
 		return Option{}, errors.New("enum lists the values of the type enum, and only of it")
-	case o.Pattern != "" && o.Type != String:
-		return Option{}, errors.New("pattern is for the type string")
+	case o.Pattern != "" && o.Type != String && o.Type != List:
+		return Option{}, errors.New("pattern is for the types string and list")
 	}
 	if o.Pattern != "" {
 		re, err := regexp.Compile(`^(?:` + o.Pattern + `)$`)
@@ -102,6 +103,55 @@ func (o *option) option() (Option, error) {
 	return out, nil
 }
 
+// limits reads min, max and step.
+func (o *option) limits(out *Option) error {
+	if o.Type == Bytes || o.Type == Duration {
+		out.Min = 0
+	}
+	for _, limit := range []struct {
+		name string
+		text any
+		into *int64
+	}{{"min", o.Min, &out.Min}, {"max", o.Max, &out.Max}} {
+		if limit.text == nil {
+			continue
+		}
+		n, err := o.limit(limit.text)
+		if err != nil {
+			return fmt.Errorf("%s: %w", limit.name, err)
+		}
+		*limit.into = n
+	}
+	if out.Min > out.Max {
+		return fmt.Errorf("min %v is greater than max %v", o.Min, o.Max)
+	}
+	if o.Step == "" {
+		return nil
+	}
+	step, err := time.ParseDuration(o.Step)
+	if err != nil || step <= 0 || o.Type != Duration {
+		return errors.New("step is for the type duration, and is one such as \"1s\"")
+	}
+	out.Step = int64(step)
+	return nil
+}
+
+// limit reads one bound: of the type duration it is a string such as "1s".
+func (o *option) limit(v any) (int64, error) {
+	switch v := v.(type) {
+	case int64:
+		if o.Type == Int || o.Type == Bytes {
+			return v, nil
+		}
+	case string:
+		if o.Type == Duration {
+			d, err := time.ParseDuration(v)
+			return int64(d), err
+		}
+	}
+	return 0, errors.New("want an integer for the types int and bytes, a string such as \"5s\" for the type duration, and nothing for others")
+}
+
 // wants says for each type what a value of it looks like, to follow "must be".
 var wants = map[Type]func(*Option) string{
 	String: func(o *Option) string {
@@ -113,22 +163,44 @@ var wants = map[Type]func(*Option) string{
 	Int:      func(o *Option) string { return "an integer" + o.bounds() },
 	Bool:     func(*Option) string { return "true or false" },
 	Enum:     func(o *Option) string { return "one of " + quoteAll(o.Enum) },
-	Mode:     func(o *Option) string { return fmt.Sprintf(`a file mode: write %s = "0660"`, o.Name) },
+	Mode:     func(*Option) string { return `a file mode in octal such as "0660"` },
 	Bytes:    func(o *Option) string { return `a size such as 4096 or "64K"` + o.bounds() },
-	Duration: func(*Option) string { return `a duration such as "250ms" or "5s"` },
+	Duration: func(o *Option) string { return "a duration such as " + o.sampleDuration() + o.bounds() },
+	List: func(o *Option) string {
+		if o.Pattern != "" {
+			return fmt.Sprintf("an array of 1 to %d different strings that match %s", maxItems, o.Pattern)
+		}
+		return fmt.Sprintf("an array of 1 to %d different strings", maxItems)
+	},
+}
+
+func (o *Option) sampleDuration() string {
+	if o.Step%int64(time.Second) == 0 && o.Step > 0 {
+		return `"5s" or "2m"`
+	}
+	return `"250ms" or "5s"`
 }
 
 func (o *Option) bounds() string {
+	show := func(n int64) string { return strconv.FormatInt(n, 10) }
 	low, high := o.Min != math.MinInt64, o.Max != math.MaxInt64
+	if o.Type == Duration {
+		show = func(n int64) string { return time.Duration(n).String() }
+		low = o.Min != 0 // no duration is negative
+	}
+	text := ""
 	switch {
 	case low && high:
-		return fmt.Sprintf(" from %d to %d", o.Min, o.Max)
+		text = fmt.Sprintf(" from %s to %s", show(o.Min), show(o.Max))
 	case low:
-		return fmt.Sprintf(" of at least %d", o.Min)
+		text = " of at least " + show(o.Min)
 	case high:
-		return fmt.Sprintf(" of at most %d", o.Max)
+		text = " of at most " + show(o.Max)
 	}
-	return ""
+	if o.Step > 0 {
+		text += ", a multiple of " + show(o.Step)
+	}
+	return text
 }
 
 // Want says what the option takes, to follow "must be".
@@ -165,6 +237,16 @@ func (o *Option) CheckText(s string) error {
 		if s == "true" || s == "false" {
 			v = s == "true"
 		}
+	case List:
+		items, err := ParseList(s)
+		if err != nil {
+			return fmt.Errorf("must be %s, got %q", o.Want(), clip(s))
+		}
+		list := make([]any, len(items))
+		for i, item := range items {
+			list[i] = item
+		}
+		v = list
 	case String, Enum, Mode, Duration:
 	}
 	_, err := o.Text(v)
@@ -176,10 +258,15 @@ func (o *Option) text(v any) (string, bool) {
 	case bool:
 		return strconv.FormatBool(v), o.Type == Bool
 	case int64:
+		if o.Type == Duration {
+			return o.textOfSeconds(v)
+		}
 		fits := v >= o.Min && v <= o.Max
 		return strconv.FormatInt(v, 10), fits && (o.Type == Int || o.Type == Bytes)
 	case string:
 		return o.textOf(v)
+	case []any:
+		return o.textOfList(v)
 	}
 	return "", false
 }
@@ -188,8 +275,7 @@ func (o *Option) text(v any) (string, bool) {
 func (o *Option) textOf(s string) (string, bool) {
 	switch o.Type {
 	case String:
-		plain := len(s) <= maxText && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
-		return s, plain && (o.pattern == nil || o.pattern.MatchString(s))
+		return s, o.plain(s)
 	case Enum:
 		return s, slices.Contains(o.Enum, s)
 	case Mode:
@@ -200,10 +286,66 @@ func (o *Option) textOf(s string) (string, bool) {
 		return strconv.FormatInt(n, 10), ok && n >= o.Min && n <= o.Max
 	case Duration:
 		d, err := time.ParseDuration(s)
-		return d.String(), err == nil && d >= 0
-	case Int, Bool:
+		fits := int64(d) >= o.Min && int64(d) <= o.Max && (o.Step == 0 || int64(d)%o.Step == 0)
+		return d.String(), err == nil && fits
+	case Int, Bool, List:
 	}
 	return "", false
+}
+
+// plain reports whether s is a text that the option's pattern allows.
+func (o *Option) plain(s string) bool {
+	plain := len(s) <= maxText && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
+	return plain && (o.pattern == nil || o.pattern.MatchString(s))
+}
+
+// textOfSeconds takes an integer for a duration that counts whole seconds: of
+// others nobody could tell the unit.
+func (o *Option) textOfSeconds(n int64) (string, bool) {
+	if o.Step == 0 || o.Step%int64(time.Second) != 0 || n < 0 || n > math.MaxInt64/int64(time.Second) {
+		return "", false
+	}
+	return o.textOf((time.Duration(n) * time.Second).String())
+}
+
+// textOfList keeps the order of the items, of which no two may be equal.
+func (o *Option) textOfList(list []any) (string, bool) {
+	items := make([]string, len(list))
+	for i, v := range list {
+		item, ok := v.(string)
+		if !ok || item == "" || !o.plain(item) || slices.Contains(items[:i], item) {
+			return "", false
+		}
+		items[i] = item
+	}
+	if o.Type != List || len(items) == 0 || len(items) > maxItems {
+		return "", false
+	}
+	return formatList(items), true
+}
+
+// formatList is the inverse of [ParseList].
+func formatList(items []string) string {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(items); err != nil {
+		return "" // strings always have a JSON form
+	}
+	return strings.TrimSuffix(buf.String(), "\n")
+}
+
+// ParseList reads the text of a list: a JSON array of strings. An empty text is
+// a list without items.
+func ParseList(text string) ([]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var items []string
+	if err := json.Unmarshal([]byte(text), &items); err != nil {
+		return nil, fmt.Errorf("list %q: want a JSON array of strings", clip(text))
+	}
+	return items, nil
 }
 
 // ParseMode reads a file mode written in octal: three digits, or four of which
@@ -236,13 +378,13 @@ func describe(v any, o *Option) string {
 	switch v := v.(type) {
 	case string:
 		switch o.Type {
-		case Int, Bool:
+		case Int, Bool, List:
 			return "a string"
 		case String, Enum, Mode, Bytes, Duration:
 		}
 		return strconv.Quote(clip(v))
 	case int64:
-		if o.Type == Int || o.Type == Bytes {
+		if o.Type == Int || o.Type == Bytes || o.Type == Duration {
 			return strconv.FormatInt(v, 10)
 		}
 		return "an integer"
@@ -251,6 +393,9 @@ func describe(v any, o *Option) string {
 	case bool:
 		return "a boolean"
 	case []any:
+		if o.Type == List {
+			return describeList(v)
+		}
 		return "an array"
 	case map[string]any, []map[string]any:
 		return "a table"
@@ -258,6 +403,14 @@ func describe(v any, o *Option) string {
 		return "a date or time"
 	}
 	return fmt.Sprintf("a %T", v)
+}
+
+func describeList(list []any) string {
+	words := make([]string, 0, len(list))
+	for _, item := range list {
+		words = append(words, describe(item, &Option{Type: String}))
+	}
+	return clip("[" + strings.Join(words, ", ") + "]")
 }
 
 // clip keeps a foreign text from filling a message.

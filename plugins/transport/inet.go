@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rind-sockets/rind/internal/fdpass"
+	"github.com/rind-sockets/rind/plugins/manifest"
 )
 
 // InetOptions are options of an internet socket. A nil pointer stands for the
@@ -21,6 +22,23 @@ type InetOptions struct {
 	V6Only    *bool // default: on, except for *:port
 	FreeBind  *bool // default: on for a specific address
 	ReusePort bool
+	MPTCP     bool // of tcp: multipath TCP, mptcp(7)
+
+	// Settings has everything else: receive-buffer, tos, keepalive.time, … It may
+	// have the options above too, which only matters for what is preferred.
+	Settings Settings
+}
+
+// InetOptions returns the options of the endpoint, which have the names that they
+// have in the manifests of tcp and udp.
+func (ep Endpoint) InetOptions() InetOptions {
+	return InetOptions{
+		V6Only:    ep.OptionalBool("v6only"),
+		FreeBind:  ep.OptionalBool("freebind"),
+		ReusePort: ep.Bool("reuse-port"),
+		MPTCP:     ep.Bool("mptcp"),
+		Settings:  ep.Settings(),
+	}
 }
 
 // inetAddress is "IP:port", "[IPv6%zone]:port" or "*:port".
@@ -83,27 +101,59 @@ func invalidInet(address, hint string) *Error {
 
 // check finds options that contradict the address.
 func (a inetAddress) check(opts InetOptions) error {
-	if opts.V6Only == nil || !*opts.V6Only {
-		return nil
+	contradiction := func(option, why, hint string) error {
+		return &Error{Code: InvalidOption, Field: option, Message: fmt.Sprintf("option %s %s", option, why), Hint: hint}
 	}
-	e := &Error{Code: InvalidOption, Field: "v6only"}
+	only6 := opts.V6Only != nil && *opts.V6Only
+	_, class := opts.Settings.Values["traffic-class"]
+	_, tos := opts.Settings.Values["tos"]
+	six := a.ip.IsValid() && a.ip.Is6()
 	switch {
-	case !a.ip.IsValid():
-		e.Message = fmt.Sprintf("option v6only contradicts the address %s, which means IPv4 and IPv6", a)
-		e.Hint = fmt.Sprintf("write [::]:%d for IPv6 only", a.port)
-	case a.ip.Is4():
-		e.Message = fmt.Sprintf("option v6only has no meaning for the IPv4 address %s", a)
-		e.Hint = "remove the option"
-	default:
-		return nil
+	case only6 && !a.ip.IsValid():
+		return contradiction("v6only", fmt.Sprintf("contradicts the address %s, which means IPv4 and IPv6", a),
+			fmt.Sprintf("write [::]:%d for IPv6 only", a.port))
+	case only6 && a.ip.Is4():
+		return contradiction("v6only", fmt.Sprintf("has no meaning for the IPv4 address %s", a), "remove the option")
+	case class && a.ip.Is4():
+		return contradiction("traffic-class", fmt.Sprintf("has no meaning for the IPv4 address %s", a), "IPv4 calls it tos")
+	case tos && six && (a.specific() || opts.V6Only == nil || *opts.V6Only):
+		return contradiction("tos", fmt.Sprintf("has no meaning for the IPv6 address %s", a), "IPv6 calls it traffic-class")
 	}
-	return e
+	groups, err := manifest.ParseList(opts.Settings.Values["multicast"])
+	if err != nil {
+		return contradiction("multicast", err.Error(), "")
+	}
+	for _, group := range groups {
+		ip, _, found := strings.Cut(group, "%")
+		addr, err := netip.ParseAddr(ip)
+		switch {
+		case err != nil || !addr.IsMulticast():
+			return contradiction("multicast", fmt.Sprintf("has %q, which is no multicast address", clip(group)), "want one such as 239.1.2.3 or ff02::1:3%eth0")
+		case !found && addr.Is6() && (addr.IsLinkLocalMulticast() || addr.IsInterfaceLocalMulticast()):
+			return contradiction("multicast", "has the link-local group "+group+" without an interface", "write "+group+"%eth0 for the interface eth0")
+		case a.ip.IsValid() && a.ip.Is4() != addr.Is4() && (a.ip.Is4() || opts.V6Only == nil || *opts.V6Only):
+			return contradiction("multicast", fmt.Sprintf("has %s, of another family than the address %s", group, a), "listen on *:"+strconv.Itoa(int(a.port))+" for both families")
+		}
+	}
+	return nil
+}
+
+// parseGroup reads a multicast address with the index of its interface, 0 for
+// the one that the routing table chooses.
+func parseGroup(group string) (netip.Addr, uint32, error) {
+	text, zone, _ := strings.Cut(group, "%")
+	ip, err := netip.ParseAddr(text)
+	if err != nil || zone == "" {
+		return ip, 0, err
+	}
+	index, err := zoneID(zone)
+	return ip, index, err
 }
 
 // BindInet binds a socket of the network "tcp" or "udp" and does not listen. A
-// tcp socket is plain TCP with SO_REUSEADDR, so that connections in TIME_WAIT
-// keep nobody from the port; a udp socket never has it, because there it would
-// let a second socket steal every datagram.
+// tcp socket has SO_REUSEADDR, so that connections in TIME_WAIT keep nobody from
+// the port, and is plain TCP unless MPTCP is asked for; a udp socket never has it,
+// because there it would let a second socket steal every datagram.
 //
 // The address *:port takes IPv4 and IPv6, or IPv4 alone on a machine without
 // IPv6. The error is an [*Error].
@@ -118,36 +168,70 @@ func BindInet(ctx context.Context, network, address string, opts InetOptions) (*
 	if err := a.check(opts); err != nil {
 		return nil, err
 	}
-	typ, proto := unix.SOCK_STREAM, unix.IPPROTO_TCP
+	s := sockopts{given: opts.Settings}
+	proto := unix.IPPROTO_TCP
 	switch network {
 	case "tcp":
+		s.typ = unix.SOCK_STREAM
+		if opts.MPTCP {
+			proto = unix.IPPROTO_MPTCP
+		}
 	case "udp":
-		typ, proto = unix.SOCK_DGRAM, unix.IPPROTO_UDP
+		s.typ, proto = unix.SOCK_DGRAM, unix.IPPROTO_UDP
 	default:
 		return nil, &Error{Code: Unsupported, Message: fmt.Sprintf("bind %s: unknown network %q", a, network)}
 	}
-
 	sa, err := a.sockaddr()
 	if err != nil {
 		return nil, err
 	}
-	domain := domainOf(sa)
-	fd, err := unix.Socket(domain, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto)
-	if !a.ip.IsValid() && errors.Is(err, unix.EAFNOSUPPORT) {
-		sa, domain = &unix.SockaddrInet4{Port: int(a.port)}, unix.AF_INET
-		fd, err = unix.Socket(domain, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto)
-	}
-	if err != nil {
-		return nil, sysError("open a socket for", a.String(), err, "")
-	}
-	if err := a.bind(fd, domain, typ, sa, opts); err != nil {
-		fdpass.Close(fd)
+	if sa, err = s.open(a, sa, proto); err != nil {
 		return nil, err
 	}
-	return &Socket{FD: fd, Bound: localAddress(fd)}, nil
+	if err := a.bind(&s, sa, opts); err != nil {
+		fdpass.Close(s.fd)
+		return nil, err
+	}
+	return &Socket{FD: s.fd, Bound: localAddress(s.fd), Refused: s.refused}, nil
 }
 
-func (a inetAddress) bind(fd, domain, typ int, sa unix.Sockaddr, opts InetOptions) error {
+// open opens the socket: for IPv4 alone if it is for every address of a machine
+// without IPv6, and as plain TCP if multipath TCP is refused and only preferred.
+func (s *sockopts) open(a inetAddress, sa unix.Sockaddr, proto int) (unix.Sockaddr, error) {
+	const flags = unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+	socket := func() (err error) {
+		s.domain = domainOf(sa)
+		s.fd, err = unix.Socket(s.domain, s.typ|flags, proto)
+		if !a.ip.IsValid() && errors.Is(err, unix.EAFNOSUPPORT) {
+			sa, s.domain = &unix.SockaddrInet4{Port: int(a.port)}, unix.AF_INET
+			s.fd, err = unix.Socket(s.domain, s.typ|flags, proto)
+		}
+		return err
+	}
+	if proto == unix.IPPROTO_MPTCP {
+		err := s.try(sockopt{name: "mptcp", hint: noMPTCP}, socket, "true")
+		if err != nil || len(s.refused) == 0 {
+			return sa, err
+		}
+		proto = unix.IPPROTO_TCP
+	}
+	if err := socket(); err != nil {
+		return nil, sysError("open a socket for", a.String(), err, "")
+	}
+	return sa, nil
+}
+
+func noMPTCP(_ string, err error) string {
+	switch {
+	case errors.Is(err, unix.ENOPROTOOPT):
+		return "sysctl net.mptcp.enabled=1"
+	case errors.Is(err, unix.EPROTONOSUPPORT):
+		return "this kernel has no multipath TCP (CONFIG_MPTCP)"
+	}
+	return ""
+}
+
+func (a inetAddress) bind(s *sockopts, sa unix.Sockaddr, opts InetOptions) error {
 	v6only := a.ip.IsValid()
 	if opts.V6Only != nil {
 		v6only = *opts.V6Only
@@ -156,32 +240,38 @@ func (a inetAddress) bind(fd, domain, typ int, sa unix.Sockaddr, opts InetOption
 	if opts.FreeBind != nil {
 		freebind = *opts.FreeBind
 	}
-	six := domain == unix.AF_INET6
-	sockopts := []struct {
+	six := s.domain == unix.AF_INET6
+	s.both = six && !v6only
+	for _, o := range []struct {
 		use                bool
 		option             string
 		level, name, value int
 	}{
-		{typ == unix.SOCK_STREAM, "SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 1},
+		{s.typ == unix.SOCK_STREAM, "SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 1},
 		{six, "v6only", unix.SOL_IPV6, unix.IPV6_V6ONLY, boolInt(v6only)},
 		{freebind && six, "freebind", unix.SOL_IPV6, unix.IPV6_FREEBIND, 1},
 		{freebind && !six, "freebind", unix.SOL_IP, unix.IP_FREEBIND, 1},
 		{opts.ReusePort, "reuse-port", unix.SOL_SOCKET, unix.SO_REUSEPORT, 1},
-	}
-	for _, o := range sockopts {
+	} {
 		if !o.use {
 			continue
 		}
-		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
-			e := sysError("set option "+o.option+" for", a.String(), err, "")
-			e.Field = o.option
-			return e
+		set := func() error { return unix.SetsockoptInt(s.fd, o.level, o.name, o.value) }
+		if err := s.try(sockopt{name: o.option}, set, strconv.Itoa(o.value)); err != nil {
+			return err
 		}
 	}
-	if err := unix.Bind(fd, sa); err != nil {
+	own := tcpOptions
+	if s.typ == unix.SOCK_DGRAM {
+		own = udpOptions
+	}
+	if err := s.apply(inetOptions, own, everyOption); err != nil {
+		return err
+	}
+	if err := unix.Bind(s.fd, sa); err != nil {
 		return sysError("bind", a.String(), err, a.hint(err))
 	}
-	return nil
+	return s.apply(boundOptions)
 }
 
 func (a inetAddress) hint(err error) string {

@@ -85,7 +85,7 @@ func bindInet(t *testing.T, network, address string, opts InetOptions) *Socket {
 	return s
 }
 
-func sockopt(t *testing.T, fd, level, name int) int {
+func getsockopt(t *testing.T, fd, level, name int) int {
 	t.Helper()
 	v, err := unix.GetsockoptInt(fd, level, name)
 	if err != nil {
@@ -116,17 +116,17 @@ func TestBindInetOptions(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			fd := bindInet(t, tt.network, tt.address, tt.opts).FD
 			got := options{
-				Domain:    sockopt(t, fd, unix.SOL_SOCKET, unix.SO_DOMAIN),
-				Protocol:  sockopt(t, fd, unix.SOL_SOCKET, unix.SO_PROTOCOL),
-				Reuse:     sockopt(t, fd, unix.SOL_SOCKET, unix.SO_REUSEADDR),
-				ReusePort: sockopt(t, fd, unix.SOL_SOCKET, unix.SO_REUSEPORT),
+				Domain:    getsockopt(t, fd, unix.SOL_SOCKET, unix.SO_DOMAIN),
+				Protocol:  getsockopt(t, fd, unix.SOL_SOCKET, unix.SO_PROTOCOL),
+				Reuse:     getsockopt(t, fd, unix.SOL_SOCKET, unix.SO_REUSEADDR),
+				ReusePort: getsockopt(t, fd, unix.SOL_SOCKET, unix.SO_REUSEPORT),
 				V6Only:    -1,
 			}
 			if got.Domain == unix.AF_INET6 {
-				got.V6Only = sockopt(t, fd, unix.SOL_IPV6, unix.IPV6_V6ONLY)
-				got.FreeBind = sockopt(t, fd, unix.SOL_IPV6, unix.IPV6_FREEBIND)
+				got.V6Only = getsockopt(t, fd, unix.SOL_IPV6, unix.IPV6_V6ONLY)
+				got.FreeBind = getsockopt(t, fd, unix.SOL_IPV6, unix.IPV6_FREEBIND)
 			} else {
-				got.FreeBind = sockopt(t, fd, unix.SOL_IP, unix.IP_FREEBIND)
+				got.FreeBind = getsockopt(t, fd, unix.SOL_IP, unix.IP_FREEBIND)
 			}
 			if got != tt.want {
 				t.Errorf("options are %+v, want %+v", got, tt.want)

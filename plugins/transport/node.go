@@ -21,10 +21,16 @@ func fileIDOf(st *unix.Stat_t) fileID { return fileID{dev: st.Dev, ino: st.Ino} 
 // procFD is a path to the very file of a descriptor, wherever its name leads.
 func procFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
+// newDirs is what directories get that are created.
+type newDirs struct {
+	mode  uint32
+	owner owner
+}
+
 // makeParents creates the missing directories above a path. It changes no
 // directory that is there: the mode of a new one comes from mkdir alone, and
 // what appears in the place of a missing one must not be a symlink.
-func makeParents(p string, mode uint32) error {
+func makeParents(p string, dirs newDirs) error {
 	dir := path.Dir(p)
 	var st unix.Stat_t
 	if err := unix.Stat(dir, &st); !errors.Is(err, unix.ENOENT) {
@@ -36,9 +42,9 @@ func makeParents(p string, mode uint32) error {
 	}
 	defer func() { fdpass.Close(at) }()
 	for name := range strings.SplitSeq(strings.TrimPrefix(dir, "/"), "/") {
-		next, err := openOrMakeDir(at, name, mode)
+		next, err := openOrMakeDir(at, name, dirs)
 		if err != nil {
-			return sysError("create directory", dir, fmt.Errorf("at %s: %w", name, err), "")
+			return sysError("create directory", dir, fmt.Errorf("at %s: %w", name, err), hintIf(err, unix.EPERM, "dir-user and dir-group need CAP_CHOWN"))
 		}
 		fdpass.Close(at)
 		at = next
@@ -46,17 +52,30 @@ func makeParents(p string, mode uint32) error {
 	return nil
 }
 
-func openOrMakeDir(at int, name string, mode uint32) (int, error) {
+func openOrMakeDir(at int, name string, dirs newDirs) (int, error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
 	fd, err := unix.Openat(at, name, flags, 0)
 	if !errors.Is(err, unix.ENOENT) {
 		return fd, err
 	}
-	// EEXIST: somebody else made it just now, which is as good.
-	if err := unix.Mkdirat(at, name, mode); err != nil && !errors.Is(err, unix.EEXIST) {
+	made := unix.Mkdirat(at, name, dirs.mode)
+	if made != nil && !errors.Is(made, unix.EEXIST) {
+		return -1, made
+	}
+	fd, err = unix.Openat(at, name, flags|unix.O_NOFOLLOW, 0)
+	if err != nil || made != nil || dirs.owner.none() {
+		return fd, err // made != nil: somebody else made it just now, which is as good
+	}
+	if err := unix.Fchownat(fd, "", dirs.owner.uid, dirs.owner.gid, unix.AT_EMPTY_PATH); err != nil {
+		fdpass.Close(fd)
+		err = fmt.Errorf("change its owner: %w", err)
+		// It has the wrong owner, which the next attempt would leave as it is.
+		if rerr := unix.Unlinkat(at, name, unix.AT_REMOVEDIR); rerr != nil {
+			err = fmt.Errorf("%w; and remove it: %w", err, rerr)
+		}
 		return -1, err
 	}
-	return unix.Openat(at, name, flags|unix.O_NOFOLLOW, 0)
+	return fd, nil
 }
 
 // pinNode opens what is at a path, and not what a symlink there leads to. While

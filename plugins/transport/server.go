@@ -72,6 +72,7 @@ var fieldTypes = map[manifest.Type]transportv1.Field_Type{
 	manifest.Mode:     transportv1.Field_STRING,
 	manifest.Bytes:    transportv1.Field_BYTES,
 	manifest.Duration: transportv1.Field_DURATION,
+	manifest.List:     transportv1.Field_LIST_STRING,
 }
 
 // Configure reports every setting as unknown: there are none in this version.
@@ -137,7 +138,14 @@ func (s *server) endpoint(ctx context.Context, req *transportv1.Endpoint) (ep En
 	if err != nil {
 		return Endpoint{}, err
 	}
-	ep.ID = req.GetId()
+	for _, name := range req.GetPrefer() {
+		if _, ok := req.GetOptions()[name]; !ok {
+			return Endpoint{}, &Error{
+				Code: InvalidOption, Message: fmt.Sprintf("option %q is preferred, but has no value", clip(name)),
+			}
+		}
+	}
+	ep.ID, ep.Prefer = req.GetId(), req.GetPrefer()
 	if checker, ok := s.transport.(Checker); ok {
 		if ep.Address, err = checker.Check(ep); err != nil {
 			return Endpoint{}, err
@@ -205,7 +213,7 @@ func (s *server) bind(
 		sock, err := s.bindOne(ctx, item)
 		switch {
 		case err == nil:
-			results[i] = &transportv1.BindResult{BoundAddress: sock.Bound}
+			results[i] = &transportv1.BindResult{BoundAddress: sock.Bound, Refused: refusals(sock.Refused)}
 			d.held = append(d.held, sock)
 		case ctx.Err() != nil:
 			return nil, status.FromContextError(ctx.Err()).Err()
@@ -235,6 +243,17 @@ func nothing(n, failed int, err *Error) []*transportv1.BindResult {
 	results := slices.Repeat([]*transportv1.BindResult{off}, n)
 	results[failed] = &transportv1.BindResult{Error: err.wire()}
 	return results
+}
+
+func refusals(list []Refusal) []*transportv1.Refusal {
+	var out []*transportv1.Refusal
+	for _, r := range list {
+		e := r.Err.wire()
+		out = append(out, &transportv1.Refusal{
+			Option: r.Option, Message: e.GetMessage(), Hint: e.GetHint(), OsErrno: e.GetOsErrno(),
+		})
+	}
+	return out
 }
 
 func (s *server) bindOne(ctx context.Context, req *transportv1.BindRequest) (sock *Socket, err error) {

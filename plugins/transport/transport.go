@@ -48,6 +48,7 @@ type Endpoint struct {
 	Scheme  string
 	Address string            // never a host name
 	Options map[string]string // as given, without defaults; see Text
+	Prefer  []string          // of Options: the kernel may refuse these, see Socket.Refused
 	Backlog int               // for information: the host calls listen(2)
 
 	scheme *manifest.Scheme
@@ -129,6 +130,10 @@ type Socket struct {
 	// Serve ask the kernel.
 	Bound string
 
+	// Refused are the preferred options that the socket does not have, because
+	// the kernel refused them.
+	Refused []Refusal
+
 	// Discard undoes what closing FD does not, such as a file. It is called
 	// while FD is open, and only when the socket does not reach the host. It may
 	// be nil.
@@ -199,6 +204,15 @@ func (s *Socket) finish() error {
 		s.Bound = localAddress(s.FD)
 	}
 	return nil
+}
+
+// List returns an option of type list; without text it is empty.
+func (ep Endpoint) List(option string) []string {
+	items, err := manifest.ParseList(ep.Text(option))
+	if err != nil {
+		return nil // no text: every other has passed the manifest
+	}
+	return items
 }
 
 func sortedKeys(m map[string]string) []string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/user"
 	"path"
 	"strconv"
@@ -14,13 +15,65 @@ import (
 	"github.com/rind-sockets/rind/internal/fdpass"
 )
 
-// UnixOptions are options of a unix socket. An abstract socket has only a kind.
+// UnixOptions are options of a unix socket. An abstract socket has only a kind
+// and Settings.
 type UnixOptions struct {
-	Kind    string // stream, dgram or seqpacket; empty means stream
-	Mode    uint32 // permissions of the socket's node; 0 is for root alone
-	User    string // owner of the node: name or decimal id; empty leaves it as it is
-	Group   string // group of the node, likewise
-	DirMode uint32 // permissions of the directories that are created
+	Kind     string   // stream, dgram or seqpacket; empty means stream
+	Mode     uint32   // permissions of the socket's node; 0 is for root alone
+	User     string   // owner of the node: name or decimal id; empty leaves it as it is
+	Group    string   // group of the node, likewise
+	DirMode  uint32   // permissions of the directories that are created
+	DirUser  string   // their owner, as User
+	DirGroup string   // their group, as Group
+	Symlinks []string // absolute clean paths of symbolic links to the node
+
+	// Settings has what is set on the socket itself: receive-buffer,
+	// pass-credentials, …
+	Settings Settings
+}
+
+// UnixOptions returns the options of the endpoint, which have the names that they
+// have in the manifest of uds.
+func (ep Endpoint) UnixOptions() UnixOptions {
+	return UnixOptions{
+		Kind:     ep.Text("kind"),
+		Mode:     ep.Mode("mode"),
+		User:     ep.Text("user"),
+		Group:    ep.Text("group"),
+		DirMode:  ep.Mode("dir-mode"),
+		DirUser:  ep.Text("dir-user"),
+		DirGroup: ep.Text("dir-group"),
+		Symlinks: ep.List("symlinks"),
+		Settings: ep.Settings(),
+	}
+}
+
+// owner is what chown(2) takes; -1 leaves an id as it is.
+type owner struct{ uid, gid int }
+
+// none reports whether nothing is to be changed.
+func (o owner) none() bool { return o.uid < 0 && o.gid < 0 }
+
+// lookupOwner looks up a user and a group, whose options are named for errors.
+func lookupOwner(userOption, userName, groupOption, groupName string) (owner, error) {
+	uid, err := lookup(userOption, "user", userName, func(name string) (string, error) {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return "", err
+		}
+		return u.Uid, nil
+	})
+	if err != nil {
+		return owner{}, err
+	}
+	gid, err := lookup(groupOption, "group", groupName, func(name string) (string, error) {
+		g, err := user.LookupGroup(name)
+		if err != nil {
+			return "", err
+		}
+		return g.Gid, nil
+	})
+	return owner{uid: uid, gid: gid}, err
 }
 
 // maxUnixPath is the longest path or abstract name: sun_path with its zero.
@@ -79,23 +132,11 @@ func BindUnix(ctx context.Context, address string, opts UnixOptions) (*Socket, e
 			Hint:    "want stream, dgram or seqpacket",
 		}
 	}
-	uid, err := lookup("user", opts.User, func(name string) (string, error) {
-		u, err := user.Lookup(name)
-		if err != nil {
-			return "", err
-		}
-		return u.Uid, nil
-	})
+	own, err := lookupOwner("user", opts.User, "group", opts.Group)
 	if err != nil {
 		return nil, err
 	}
-	gid, err := lookup("group", opts.Group, func(name string) (string, error) {
-		g, err := user.LookupGroup(name)
-		if err != nil {
-			return "", err
-		}
-		return g.Gid, nil
-	})
+	dirOwner, err := lookupOwner("dir-user", opts.DirUser, "dir-group", opts.DirGroup)
 	if err != nil {
 		return nil, err
 	}
@@ -104,17 +145,25 @@ func BindUnix(ctx context.Context, address string, opts UnixOptions) (*Socket, e
 	if err != nil {
 		return nil, sysError("open a socket for", address, err, "")
 	}
-	b := binding{fd: fd, typ: typ, address: address, mode: opts.Mode, dirMode: opts.DirMode, uid: uid, gid: gid}
-	if err := b.bind(); err != nil {
+	b := binding{
+		fd: fd, typ: typ, address: address, mode: opts.Mode, owner: own,
+		dirs: newDirs{mode: opts.DirMode, owner: dirOwner}, symlinks: opts.Symlinks,
+	}
+	s := sockopts{fd: fd, domain: unix.AF_UNIX, typ: typ, given: opts.Settings}
+	err = s.apply(unixOptions, everyOption)
+	if err == nil {
+		err = b.bind()
+	}
+	if err != nil {
 		fdpass.Close(fd)
 		return nil, err
 	}
-	return &Socket{FD: fd, Bound: address, Discard: b.remove}, nil
+	return &Socket{FD: fd, Bound: address, Refused: s.refused, Discard: b.remove}, nil
 }
 
 // lookup returns the id of a user or group, or -1 for an empty name. A decimal
 // id need not be in any database.
-func lookup(option, name string, find func(string) (string, error)) (int, error) {
+func lookup(option, what, name string, find func(string) (string, error)) (int, error) {
 	if name == "" {
 		return -1, nil
 	}
@@ -123,8 +172,8 @@ func lookup(option, name string, find func(string) (string, error)) (int, error)
 		if text, err = find(name); err != nil {
 			return 0, &Error{
 				Code: InvalidOption, Field: option,
-				Message: fmt.Sprintf("option %s: cannot find %s %q: %s", option, option, clip(name), err),
-				Hint:    fmt.Sprintf("create the %s, or write the name or decimal id of another", option),
+				Message: fmt.Sprintf("option %s: cannot find %s %q: %s", option, what, clip(name), err),
+				Hint:    fmt.Sprintf("create the %s, or write the name or decimal id of another", what),
 			}
 		}
 	}
@@ -144,10 +193,12 @@ type binding struct {
 	typ      int
 	address  string
 	mode     uint32
-	dirMode  uint32
-	uid, gid int // -1: leave it
+	owner    owner
+	dirs     newDirs
+	symlinks []string
 
-	node fileID // of the bound socket
+	node  fileID        // of the bound socket
+	links []createdLink // those that were not there before
 }
 
 func (b *binding) bind() error {
@@ -158,7 +209,7 @@ func (b *binding) bind() error {
 		}
 		return nil
 	}
-	if err := makeParents(b.address, b.dirMode); err != nil {
+	if err := makeParents(b.address, b.dirs); err != nil {
 		return err
 	}
 	// fchmod before bind is what the node gets, less the umask.
@@ -177,7 +228,10 @@ func (b *binding) bind() error {
 	if err != nil {
 		return sysError("bind", b.address, err, "")
 	}
-	if err := b.publish(); err != nil {
+	if err = b.publish(); err == nil {
+		err = b.link()
+	}
+	if err != nil {
 		b.remove()
 		return err
 	}
@@ -190,7 +244,7 @@ func (b *binding) bind() error {
 // so nobody may do more than everybody will be allowed to.
 func (b *binding) firstMode() uint32 {
 	switch {
-	case b.uid < 0 && b.gid < 0:
+	case b.owner.none():
 		return b.mode
 	case b.typ != unix.SOCK_DGRAM:
 		return 0o666
@@ -217,8 +271,8 @@ func (b *binding) publish() error {
 		}
 	}
 	b.node = fileIDOf(st)
-	if b.uid >= 0 || b.gid >= 0 {
-		if err := unix.Fchownat(pin, "", b.uid, b.gid, unix.AT_EMPTY_PATH); err != nil {
+	if !b.owner.none() {
+		if err := unix.Fchownat(pin, "", b.owner.uid, b.owner.gid, unix.AT_EMPTY_PATH); err != nil {
 			return sysError("change the owner of", b.address, err, hintIf(err, unix.EPERM, "needs CAP_CHOWN"))
 		}
 	}
@@ -232,9 +286,53 @@ func (b *binding) publish() error {
 	return nil
 }
 
-// remove unlinks the node, if it is still the one that this binding made. The
+// createdLink is a symbolic link that this binding made.
+type createdLink struct {
+	path string
+	id   fileID
+}
+
+// link makes the symbolic links. One that is there already and leads to the
+// socket's path is as good; everything else that is there is left alone and makes
+// the bind fail.
+func (b *binding) link() error {
+	for _, at := range b.symlinks {
+		if err := makeParents(at, b.dirs); err != nil {
+			return err
+		}
+		err := unix.Symlink(b.address, at)
+		if errors.Is(err, unix.EEXIST) {
+			target, rerr := os.Readlink(at)
+			if rerr == nil && target == b.address {
+				continue
+			}
+			what := "something else"
+			if rerr == nil {
+				what = "a symbolic link to " + clip(target)
+			}
+			e := inUse(at, what, "remove it, or remove it from the option symlinks")
+			e.Message = fmt.Sprintf("option symlinks: link %s to %s: %s: %s is there", at, b.address, unix.EADDRINUSE, what)
+			e.Field = "symlinks"
+			return e
+		}
+		if err != nil {
+			return optionError(sockopt{name: "symlinks"}, at, fmt.Errorf("link %s to %s: %w", at, b.address, err))
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(at, &st); err != nil {
+			return optionError(sockopt{name: "symlinks"}, at, fmt.Errorf("look at %s: %w", at, err))
+		}
+		b.links = append(b.links, createdLink{at, fileIDOf(&st)})
+	}
+	return nil
+}
+
+// remove unlinks the links that were made, and the node, if it is still the one that this binding made. The
 // socket must be open: until then the kernel gives the inode number to nobody.
 func (b *binding) remove() {
+	for _, l := range b.links {
+		_ = unlinkIf(l.path, l.id) // a link that stays leads to where the next bind puts the node
+	}
 	if b.node != (fileID{}) {
 		_ = unlinkIf(b.address, b.node) // a dead node stays then, and the next bind replaces it
 	}

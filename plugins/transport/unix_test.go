@@ -237,7 +237,7 @@ func TestS26FirstMode(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := binding{typ: tt.typ, uid: tt.uid, gid: tt.gid, mode: tt.mode}
+			b := binding{typ: tt.typ, owner: owner{tt.uid, tt.gid}, mode: tt.mode}
 			if got := b.firstMode(); got != tt.want {
 				t.Errorf("firstMode() = %#o, want %#o", got, tt.want)
 			}
@@ -312,7 +312,7 @@ func TestS147Swap(t *testing.T) {
 			if err := swap(path, victim); err != nil {
 				t.Fatal(err)
 			}
-			b := binding{fd: fd, typ: unix.SOCK_STREAM, address: path, mode: 0o600, uid: 12345, gid: -1}
+			b := binding{fd: fd, typ: unix.SOCK_STREAM, address: path, mode: 0o600, owner: owner{12345, -1}}
 			err = b.publish()
 			if e, ok := errors.AsType[*Error](err); !ok || e.Code != Unavailable {
 				t.Errorf("publish: %v, want the code %s", err, Unavailable)

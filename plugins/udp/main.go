@@ -17,18 +17,10 @@ type udp struct{}
 
 // Check implements [transport.Checker].
 func (udp) Check(ep transport.Endpoint) (string, error) {
-	return transport.CheckInet(ep.Address, options(ep))
+	return transport.CheckInet(ep.Address, ep.InetOptions())
 }
 
 // Bind implements [transport.Transport].
 func (udp) Bind(ctx context.Context, ep transport.Endpoint) (*transport.Socket, error) {
-	return transport.BindInet(ctx, "udp", ep.Address, options(ep))
-}
-
-func options(ep transport.Endpoint) transport.InetOptions {
-	return transport.InetOptions{
-		V6Only:    ep.OptionalBool("v6only"),
-		FreeBind:  ep.OptionalBool("freebind"),
-		ReusePort: ep.Bool("reuse-port"),
-	}
+	return transport.BindInet(ctx, "udp", ep.Address, ep.InetOptions())
 }

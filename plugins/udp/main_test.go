@@ -44,6 +44,10 @@ func TestConformance(t *testing.T) {
 		Many: func(i int) *transportv1.Endpoint {
 			return endpoint(fmt.Sprintf("127.1.%d.%d:0", i/250%250, 1+i%250))
 		},
+		Options: map[string][]string{
+			"bind-device": {"lo"},
+			"multicast":   {`["239.77.0.1%lo"]`, `["ff02::77:2%lo"]`},
+		},
 		Refusals: []transporttest.Refusal{
 			{Name: "address elsewhere", Endpoint: endpoint("192.0.2.1:0", "freebind", "false"), Code: transport.AddressNotAvailable},
 			{Name: "no such interface", Endpoint: endpoint("[fe80::1%nosuch0]:0"), Code: transport.AddressNotAvailable},

@@ -28,7 +28,9 @@ func (uds) Check(ep transport.Endpoint) (string, error) {
 	if err != nil || !strings.HasPrefix(canonical, "@") {
 		return canonical, err
 	}
-	for _, option := range []string{"mode", "user", "group", "dir-mode"} {
+	for _, option := range []string{
+		"mode", "user", "group", "dir-mode", "dir-user", "dir-group", "symlinks",
+	} {
 		if _, ok := ep.Options[option]; ok {
 			return "", &transport.Error{
 				Code: transport.InvalidOption, Field: option,
@@ -42,11 +44,5 @@ func (uds) Check(ep transport.Endpoint) (string, error) {
 
 // Bind implements [transport.Transport].
 func (uds) Bind(ctx context.Context, ep transport.Endpoint) (*transport.Socket, error) {
-	return transport.BindUnix(ctx, ep.Address, transport.UnixOptions{
-		Kind:    ep.Text("kind"),
-		Mode:    ep.Mode("mode"),
-		User:    ep.Text("user"),
-		Group:   ep.Text("group"),
-		DirMode: ep.Mode("dir-mode"),
-	})
+	return transport.BindUnix(ctx, ep.Address, ep.UnixOptions())
 }

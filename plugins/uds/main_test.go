@@ -61,6 +61,13 @@ func TestConformance(t *testing.T) {
 			{Name: "107 bytes", Endpoint: endpoint(pad(dir, 107)), Type: unix.SOCK_STREAM},
 		},
 		Many: func(i int) *transportv1.Endpoint { return endpoint(in(fmt.Sprintf("many%d", i))) },
+		Options: map[string][]string{
+			"user":      {fmt.Sprint(os.Getuid())},
+			"group":     {fmt.Sprint(os.Getgid())},
+			"dir-user":  {fmt.Sprint(os.Getuid())},
+			"dir-group": {fmt.Sprint(os.Getgid())},
+			"symlinks":  {fmt.Sprintf("[%q]", in("links/link"))},
+		},
 		Refusals: []transporttest.Refusal{
 			{Name: "S28 regular file", Endpoint: endpoint(regular), Code: transport.AddressInUse},
 			{Name: "S28 directory", Endpoint: endpoint(folder), Code: transport.AddressInUse},

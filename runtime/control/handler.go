@@ -57,6 +57,7 @@ func (h *handler) Status(ctx context.Context, _ *controlv1.StatusRequest) (*cont
 			Name: string(s.Def.Name), State: string(s.State), Type: s.Def.Type, Listen: s.Def.Listen,
 			Addresses: s.Addresses, Owner: string(s.Def.Owner), Lifecycle: string(s.Def.Lifecycle),
 			Reason: s.Reason, LastError: s.LastError, Accesses: s.Accesses, Activations: s.Activations,
+			Options: s.Options,
 		})
 	}
 	for _, s := range snap.Services {

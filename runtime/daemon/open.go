@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
@@ -31,6 +33,7 @@ type opened struct {
 	fd        int
 	facts     listen.Facts
 	addresses []string
+	options   []string // what became of options, for people
 	err       error
 	retry     bool // it may work later without anybody's doing
 }
@@ -40,11 +43,7 @@ func (o opened) discard() error {
 	if o.fd < 0 {
 		return nil
 	}
-	var err error
-	if o.facts.Path != "" {
-		err = listen.RemoveNode(o.facts.Path, o.facts.Dev, o.facts.Ino)
-	}
-	return errors.Join(err, unix.Close(o.fd))
+	return errors.Join(o.facts.Remove(), unix.Close(o.fd))
 }
 
 // open binds sockets of one transport and calls done for each.
@@ -63,27 +62,54 @@ func (o *opener) open(ctx context.Context, defs []*plan.Socket, done func(*plan.
 		asked = append(asked, def)
 		others = append(others, more)
 		eps = append(eps, pluginhost.Endpoint{
-			ID: string(def.Name), Scheme: def.Type, Address: address, Options: def.Options, Backlog: backlog(def),
+			ID: string(def.Name), Scheme: def.Type, Address: address, Options: def.Options, Prefer: def.Prefer, Backlog: backlog(def),
 		})
 	}
 	if len(asked) == 0 {
 		return
 	}
-	transport := asked[0].Type
-	results := o.host.Bind(ctx, transport, o.manifest(transport), eps)
-	kept := o.keptBy(transport)
+	transport := o.transport(asked[0].Type)
+	plugin, err := pluginOf(transport)
+	if err != nil {
+		for _, def := range asked {
+			done(def, failure(def, err))
+		}
+		return
+	}
+	results := o.host.Bind(ctx, plugin, eps)
+	kept := o.keptBy(plugin.Name)
 	for i, r := range results {
-		done(asked[i], o.publish(asked[i], eps[i].Address, r, others[i], kept))
+		done(asked[i], o.publish(asked[i], transport, eps[i].Address, r, others[i], kept))
 	}
 }
 
-// manifest returns the manifest that the plan was compiled with.
-func (o *opener) manifest(transport string) string {
-	i := slices.IndexFunc(o.plan.Transports, func(t plan.Transport) bool { return t.Name == transport })
+// transport returns what the plan says of a socket type.
+func (o *opener) transport(name string) *plan.Transport {
+	i := slices.IndexFunc(o.plan.Transports, func(t plan.Transport) bool { return t.Name == name })
 	if i < 0 {
-		return ""
+		return &plan.Transport{Name: name}
 	}
-	return o.plan.Transports[i].Manifest
+	return &o.plan.Transports[i]
+}
+
+// pluginOf says which plugin binds a transport and which executable that must be.
+func pluginOf(t *plan.Transport) (pluginhost.Transport, error) {
+	const platform = runtime.GOOS + "-" + runtime.GOARCH
+	sum, ok := t.Checksum(platform)
+	if !ok {
+		return pluginhost.Transport{}, fmt.Errorf(
+			"transport %s: the plan has no checksum of its plugin for %s (lock the plugin's build for it with rindc plugins lock and compile again)",
+			t.Name, platform)
+	}
+	return pluginhost.Transport{Name: t.PluginName(), Manifest: t.Manifest, Checksum: sum}, nil
+}
+
+// shapeOf returns what sockets of a transport look like, nil for tcp, udp and uds.
+func shapeOf(t *plan.Transport) *listen.Shape {
+	if t.Shape == nil {
+		return nil
+	}
+	return &listen.Shape{Domain: t.Shape.Domain, Type: t.Shape.Type, Protocols: t.Shape.Protocols, Listening: t.Shape.Listening}
 }
 
 // keptBy returns the sockets that the plugin of a transport has open after it
@@ -109,11 +135,22 @@ func (o *opener) keptBy(transport string) map[uint64]bool {
 
 // publish verifies what the plugin handed over and makes it reachable. After a
 // failure nothing is left of it.
-func (o *opener) publish(def *plan.Socket, address string, r pluginhost.Result, others []string, kept map[uint64]bool) opened {
+func (o *opener) publish(
+	def *plan.Socket, transport *plan.Transport, address string, r pluginhost.Result, others []string, kept map[uint64]bool,
+) opened {
 	if r.Err != nil {
 		return failure(def, withHolder(r.Err, def.Type, address))
 	}
-	facts, err := listen.Verify(r.FD, listen.Want{Type: def.Type, Address: address, Options: def.Options})
+	want := listen.Want{Type: def.Type, Shape: shapeOf(transport), Address: address, Options: def.Options}
+	var notes []string
+	if len(r.Refused) > 0 {
+		want.Options = maps.Clone(def.Options)
+		for _, refused := range r.Refused {
+			delete(want.Options, refused.Option)
+			notes = append(notes, fmt.Sprintf("option %s refused: %s", refused.Option, refused.Reason))
+		}
+	}
+	facts, err := listen.Verify(r.FD, want)
 	if err == nil && kept[facts.Inode] {
 		err = errors.New("the plugin kept a copy of the socket")
 	}
@@ -121,19 +158,24 @@ func (o *opener) publish(def *plan.Socket, address string, r pluginhost.Result, 
 		err = fmt.Errorf("bind %s: refused: %w", address, err)
 		return failure(def, also(err, abandon(def, r.FD, address)))
 	}
+	if want.Shape != nil && r.Bound != "" {
+		facts.Local = r.Bound // how its addresses are written only the plugin knows
+	}
 	out := opened{fd: r.FD, facts: facts, addresses: append([]string{facts.Local}, others...)}
 	if err := listen.Publish(r.FD, facts.Stream, backlog(def)); err != nil {
 		return failure(def, also(withHolder(err, def.Type, address), out.discard()))
 	}
+	out.options = append(notes, listen.Shortfalls(r.FD, want.Options, backlog(def))...)
 	return out
 }
 
 // abandon closes a socket that was refused, and removes the node at its address
-// if the kernel says that it is the node of this very socket.
+// and the links to it if the kernel says that it is the node of this very socket.
 func abandon(def *plan.Socket, fd int, address string) error {
 	var err error
 	if st, ok := nodeOf(fd, address); ok && def.Type == "uds" {
-		err = listen.RemoveNode(address, st.Dev, st.Ino)
+		facts := listen.Facts{Path: address, Dev: st.Dev, Ino: st.Ino, Links: listen.LinksTo(address, def.Options)}
+		err = facts.Remove()
 	}
 	return errors.Join(err, unix.Close(fd))
 }

@@ -113,7 +113,7 @@ func (s *sockets) opened(def *plan.Socket, r opened) flow.Event {
 		return flow.OpenFailed{Socket: def.Name, Reason: fmt.Sprintf("socket %s: %v", def.Name, err)}
 	}
 	s.open[def.Name], s.byID[li.id] = li, li
-	return flow.Opened{Socket: def.Name, Addresses: r.addresses}
+	return flow.Opened{Socket: def.Name, Addresses: r.addresses, Options: r.options}
 }
 
 func (s *sockets) adopt(li *listener) error {
@@ -168,8 +168,8 @@ func (s *sockets) finish(li *listener) {
 		// The node goes first: while the socket is open, its inode number cannot
 		// be given to somebody else's node.
 		var err error
-		if li.facts.Path != "" && li.def.Options["remove-on-stop"] != "false" {
-			err = listen.RemoveNode(li.facts.Path, li.facts.Dev, li.facts.Ino)
+		if li.def.Options["remove-on-stop"] != "false" {
+			err = li.facts.Remove()
 		}
 		s.complain(li.name, errors.Join(err, unix.Close(li.fd)))
 		// The address is free when the last copy is closed, those that processes

@@ -87,6 +87,7 @@ type (
 	Opened struct {
 		Socket    plan.Name
 		Addresses []string // as the kernel says
+		Options   []string // what became of transport options that are not as asked for, for people
 	}
 
 	// OpenFailed answers [OpenSocket]: nothing was left behind. Retry means that

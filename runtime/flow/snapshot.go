@@ -22,6 +22,7 @@ type SocketStatus struct {
 	Def         *plan.Socket // read-only
 	State       SocketState
 	Addresses   []string
+	Options     []string // what became of transport options that are not as asked for
 	Reason      string
 	LastError   string
 	Accesses    uint64
@@ -75,7 +76,7 @@ func (e *Engine) Snapshot() Snapshot {
 	var snap Snapshot
 	for _, s := range e.order.sockets {
 		snap.Sockets = append(snap.Sockets, SocketStatus{
-			Def: s.def, State: s.state, Addresses: slices.Clone(s.addresses),
+			Def: s.def, State: s.state, Addresses: slices.Clone(s.addresses), Options: slices.Clone(s.options),
 			Reason: s.reason, LastError: s.lastError, Accesses: s.accesses, Activations: s.activations,
 		})
 	}

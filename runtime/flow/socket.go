@@ -44,6 +44,7 @@ type socket struct {
 	reason    string // why it is in that state
 	lastError string
 	addresses []string
+	options   []string // what became of them, see [Opened]
 
 	// Of the operation in progress.
 	awaits await
@@ -217,7 +218,7 @@ func (e *Engine) socketOpened(ev Opened) {
 		return
 	}
 	s.awaits = awaitNothing
-	s.addresses, s.lastError, s.retries = ev.Addresses, "", 0
+	s.addresses, s.options, s.lastError, s.retries = ev.Addresses, ev.Options, "", 0
 	e.resume(s, s.cause)
 	e.answer(s, Done, "started")
 	if !s.listened { // else it was only bound anew
@@ -258,7 +259,7 @@ func (e *Engine) socketClosed(ev Closed) {
 	if s == nil || s.awaits != awaitClosed {
 		return
 	}
-	s.awaits, s.serving, s.addresses = awaitNothing, false, nil
+	s.awaits, s.serving, s.addresses, s.options = awaitNothing, false, nil, nil
 	if s.state == SocketStarting { // it was broken
 		e.openSocket(s)
 	} else {

@@ -34,6 +34,11 @@ func (e *expectation) expectInet(w Want) error {
 		return err
 	}
 	e.reusePort = reusePort != nil && *reusePort
+	transparent, err := option(w, "transparent")
+	if err != nil {
+		return err
+	}
+	e.transparent = transparent != nil && *transparent
 
 	address := w.Address
 	port, both := strings.CutPrefix(address, "*:")
@@ -69,7 +74,7 @@ func (e *expectation) checkInet(fd int, facts *Facts) error {
 		return err
 	}
 	facts.Local = got.String()
-	if err := checkDevice(fd, got.zone); err != nil {
+	if err := e.checkDevice(fd, got.zone); err != nil {
 		return err
 	}
 	// Two udp sockets with SO_REUSEADDR share an endpoint, and the later one
@@ -86,7 +91,7 @@ func (e *expectation) checkInet(fd int, facts *Facts) error {
 }
 
 func (e *expectation) checkIP(fd, level, transparent, freebind int) error {
-	if err := checkFlag(fd, level, transparent, "IP_TRANSPARENT", false); err != nil {
+	if err := checkFlag(fd, level, transparent, "IP_TRANSPARENT", e.transparent); err != nil {
 		return err
 	}
 	if e.freebind == nil {
@@ -164,9 +169,17 @@ func endpointOf(sa unix.Sockaddr) (endpoint, bool) {
 	return endpoint{}, false
 }
 
-// checkDevice checks that the socket is tied to no interface but that of its
-// link-local address, to which the kernel ties it by itself.
-func checkDevice(fd, zone int) error {
+// checkDevice checks that the socket is tied to no interface but that of the
+// option bind-device, or that of its link-local address, to which the kernel ties
+// it by itself.
+func (e *expectation) checkDevice(fd, zone int) error {
+	if e.device != "" {
+		device, err := zoneIndex(e.device)
+		if err != nil {
+			return err
+		}
+		zone = device
+	}
 	index, err := getsockopt(fd, unix.SO_BINDTOIFINDEX, "SO_BINDTOIFINDEX")
 	if err != nil {
 		return err

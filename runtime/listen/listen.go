@@ -16,18 +16,29 @@ import "fmt"
 
 // Want is what a transport plugin was asked to bind.
 type Want struct {
-	// Type is the transport: tcp, udp or uds.
+	// Type is the transport: tcp, udp or uds, or another one with a Shape.
 	Type string
+
+	// Shape is what every socket of another transport looks like; nil for tcp, udp
+	// and uds.
+	Shape *Shape
 
 	// Address is the text that the plugin got: "127.0.0.1:80",
 	// "[fe80::1%eth0]:80", "*:80" (IPv4 and IPv6), "[::]:80" (IPv6 only unless
 	// the option v6only is false), a port of 0, "/abs/path" or "@abstract".
 	Address string
 
-	// Options are the transport options in their text form. Those that the
-	// kernel can be asked about are checked: v6only, reuse-port, freebind,
-	// kind, mode, user, group.
+	// Options are the transport options in their text form, without those that
+	// were refused. Those that the kernel can be asked about are checked.
 	Options map[string]string
+}
+
+// Shape is what a socket looks like to the kernel, in the numbers of Linux. Zero,
+// and no protocols, mean that it depends on the address or the options.
+type Shape struct {
+	Domain, Type uint32
+	Protocols    []uint32
+	Listening    bool // connections are accepted, unless the type is one of datagrams
 }
 
 // Facts is what the kernel says of a verified socket.
@@ -44,6 +55,8 @@ type Facts struct {
 	// zero for tcp, udp and abstract names.
 	Path     string
 	Dev, Ino uint64
+
+	Links []Link // to the node, of the option symlinks
 }
 
 // MismatchError says that a descriptor is not what was asked for. The plugin

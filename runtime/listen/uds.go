@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os/user"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -225,30 +224,7 @@ var ErrForeignNode = errors.New("it is not the node of this socket")
 // can write to the directory itself can put something else there between the
 // last look and the removal.
 func RemoveNode(path string, dev, ino uint64) error {
-	dir, err := unix.Open(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if absent(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("remove %s: open its directory: %w", path, err)
-	}
-	defer func() { _ = unix.Close(dir) }() // O_PATH: nothing can be lost
-	base := filepath.Base(path)
-	var st unix.Stat_t
-	err = unix.Fstatat(dir, base, &st, unix.AT_SYMLINK_NOFOLLOW)
-	if absent(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("remove %s: %w", path, err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFSOCK || st.Dev != dev || st.Ino != ino {
-		return fmt.Errorf("remove %s: %w, left alone", path, ErrForeignNode)
-	}
-	if err := unix.Unlinkat(dir, base, 0); err != nil && !absent(err) {
-		return fmt.Errorf("remove %s: %w", path, err)
-	}
-	return nil
+	return removeFile(path, unix.S_IFSOCK, dev, ino)
 }
 
 // absent reports whether an error says that nothing is at a path.

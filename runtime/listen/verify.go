@@ -48,7 +48,7 @@ func verify(fd int, w Want) (Facts, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
 		return Facts{}, mismatch("the plugin returned %s, want a %s socket", fileKind(st.Mode), want.name)
 	}
-	facts := Facts{Stream: want.typ != unix.SOCK_DGRAM, Inode: st.Ino}
+	facts := Facts{Inode: st.Ino}
 	for _, check := range []func(int, *expectation) error{
 		checkKind, checkNetns, checkIdle, checkOptions, checkFilter,
 	} {
@@ -56,10 +56,20 @@ func verify(fd int, w Want) (Facts, error) {
 			return Facts{}, err
 		}
 	}
-	if want.inet {
+	facts.Stream = want.accepts()
+	switch {
+	case want.shape != nil:
+		err = want.checkOther(fd, &facts)
+	case want.inet:
 		err = want.checkInet(fd, &facts)
-	} else {
+	default:
 		err = want.checkUnix(fd, &facts)
+	}
+	if err == nil {
+		err = checkReadBack(fd, want, w)
+	}
+	if err == nil {
+		facts.Links, err = linksOf(facts.Path, w)
 	}
 	if err != nil {
 		return Facts{}, err
@@ -80,29 +90,60 @@ type expectation struct {
 	endpoint endpoint // inet
 	node     node     // not inet
 
-	reusePort bool
-	freebind  *bool // nil: the plugin's choice
+	shape   *Shape // of another transport than tcp, udp and uds
+	address string // of another transport
+
+	reusePort   bool
+	transparent bool
+	freebind    *bool  // nil: the plugin's choice
+	device      string // of bind-device; empty: none
+	mark        int
+}
+
+// accepts reports whether the socket is one that accepts connections.
+func (e *expectation) accepts() bool {
+	stream := e.typ != unix.SOCK_DGRAM && e.typ != unix.SOCK_RAW && e.typ != unix.SOCK_RDM
+	return stream && (e.shape == nil || e.shape.Listening)
 }
 
 func expect(w Want) (*expectation, error) {
-	e := &expectation{name: w.Type}
-	var err error
-	switch w.Type {
-	case "tcp":
+	e := &expectation{name: w.Type, shape: w.Shape}
+	err := e.expectEvery(w)
+	switch {
+	case err != nil:
+	case w.Shape != nil:
+		e.typ, e.address = int(w.Shape.Type), w.Address
+	case w.Type == "tcp":
 		e.typ, e.protocol = unix.SOCK_STREAM, unix.IPPROTO_TCP
+		if w.Options["mptcp"] == "true" {
+			e.name, e.protocol = "mptcp", unix.IPPROTO_MPTCP
+		}
 		err = e.expectInet(w)
-	case "udp":
+	case w.Type == "udp":
 		e.typ, e.protocol = unix.SOCK_DGRAM, unix.IPPROTO_UDP
 		err = e.expectInet(w)
-	case "uds":
+	case w.Type == "uds":
 		err = e.expectUnix(w)
 	default:
-		err = fmt.Errorf("transport %q, want tcp, udp or uds", w.Type)
+		err = fmt.Errorf("transport %q, want tcp, udp or uds, or the shape of its sockets", w.Type)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("verify %s %s: %w", w.Type, w.Address, err)
 	}
 	return e, nil
+}
+
+// expectEvery reads the options of every transport that decide who gets the
+// traffic.
+func (e *expectation) expectEvery(w Want) error {
+	e.device = w.Options["bind-device"]
+	if text, ok := w.Options["mark"]; ok {
+		var err error
+		if e.mark, err = plainNumber(text); err != nil {
+			return fmt.Errorf("option mark: %w", err)
+		}
+	}
+	return nil
 }
 
 // option reads a boolean option; nil when it is not given.
@@ -132,6 +173,9 @@ func checkKind(fd int, want *expectation) error {
 	protocol, err := getsockopt(fd, unix.SO_PROTOCOL, "SO_PROTOCOL")
 	if err != nil {
 		return err
+	}
+	if want.shape != nil {
+		return want.checkShape(domain, typ, protocol)
 	}
 	inet := domain == unix.AF_INET || domain == unix.AF_INET6
 	if inet != want.inet || !inet && domain != unix.AF_UNIX || typ != want.typ || protocol != want.protocol {
@@ -168,7 +212,7 @@ func checkNetns(fd int, _ *expectation) error {
 
 // checkIdle checks that nothing can have reached the socket yet: listen(2) is
 // ours to call, and a connected socket hears only one peer.
-func checkIdle(fd int, _ *expectation) error {
+func checkIdle(fd int, want *expectation) error {
 	listening, err := getsockopt(fd, unix.SO_ACCEPTCONN, "SO_ACCEPTCONN")
 	if err != nil {
 		return err
@@ -177,6 +221,12 @@ func checkIdle(fd int, _ *expectation) error {
 		return mismatch("the plugin returned a socket that is listening already, want it bound only")
 	}
 	switch _, err := unix.Getpeername(fd); {
+	case want.shape != nil && !want.accepts():
+		// Whether one of datagrams is connected means something else in every
+		// family: netlink always is.
+	case want.shape != nil && (err == nil || !errors.Is(err, unix.ENOTCONN) && !errors.Is(err, unix.EAFNOSUPPORT)):
+		return mismatch("the plugin returned a connected socket, want it bound only")
+	case want.shape != nil:
 	case err == nil:
 		return mismatch("the plugin returned a connected socket, want it bound only")
 	case !errors.Is(err, unix.ENOTCONN):
@@ -209,10 +259,17 @@ func checkOptions(fd int, want *expectation) error {
 	if err != nil {
 		return err
 	}
-	if mark != 0 {
-		return mismatch("SO_MARK of the returned socket is %d, want it unset", mark)
+	if mark != want.mark {
+		return mismatch("SO_MARK of the returned socket is %s, want it %s", markName(mark), markName(want.mark))
 	}
 	return checkFlag(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, "SO_REUSEPORT", want.reusePort)
+}
+
+func markName(mark int) string {
+	if mark == 0 {
+		return "unset"
+	}
+	return strconv.FormatUint(uint64(uint32(mark)), 10)
 }
 
 // checkFlag checks an option that is on or off.

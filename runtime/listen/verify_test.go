@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -259,7 +260,7 @@ func refused(tb testing.TB, b bad) {
 	if !errors.As(err, &wrong) || wrong.Reason != b.reason {
 		tb.Errorf("Verify error = %q,\nwant %q", errText(err), b.reason)
 	}
-	if facts != (Facts{}) {
+	if !reflect.ValueOf(facts).IsZero() {
 		tb.Errorf("facts of a refused descriptor: %+v", facts)
 	}
 	if after := descriptors(tb); after != before {
@@ -413,7 +414,7 @@ func TestVerifyBadWant(t *testing.T) {
 		want Want
 		err  string
 	}{
-		{name: "transport", want: Want{Type: "vsock", Address: "2:80"}, err: `verify vsock 2:80: transport "vsock", want tcp, udp or uds`},
+		{name: "transport", want: Want{Type: "vsock", Address: "2:80"}, err: `verify vsock 2:80: transport "vsock", want tcp, udp or uds, or the shape of its sockets`},
 		{name: "host name", want: tcpWant("localhost:80"), err: `verify tcp localhost:80: ParseAddr("localhost"): unable to parse IP`},
 		{name: "no port", want: tcpWant("127.0.0.1"), err: "verify tcp 127.0.0.1: not an ip:port"},
 		{name: "unknown zone", want: tcpWant("[fe80::1%nosuch0]:80"), err: "verify tcp [fe80::1%nosuch0]:80: interface nosuch0: route ip+net: no such network interface"},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,11 +65,34 @@ func (in *instance) bind(ctx context.Context, eps []Endpoint) ([]Result, error) 
 		case err != nil:
 			results[i] = Result{FD: -1, Err: err}
 		default:
-			results[i] = Result{FD: fds[0], Bound: clean(a.GetBoundAddress(), maxBound)}
+			results[i] = in.result(eps[i], a, fds[0])
 			fds = fds[1:]
 		}
 	}
 	return results, nil
+}
+
+// result takes over one bound socket with its descriptor, which is closed if the
+// plugin left out an option that it had no leave to.
+func (in *instance) result(ep Endpoint, a *transportv1.BindResult, fd int) Result {
+	r := Result{FD: fd, Bound: clean(a.GetBoundAddress(), maxBound)}
+	for _, refusal := range a.GetRefused() {
+		name := clean(refusal.GetOption(), maxName)
+		again := slices.ContainsFunc(r.Refused, func(r Refusal) bool { return r.Option == name })
+		if again || !slices.Contains(ep.Prefer, name) {
+			err := fmt.Errorf("it bound %s without the option %q, which it may not leave out", ep.Address, name)
+			return Result{FD: -1, Err: in.broke(errors.Join(err, unix.Close(fd)))}
+		}
+		reason := clean(strings.TrimPrefix(refusal.GetMessage(), "option "+name+": "), maxText)
+		if reason == "" {
+			reason = "the plugin does not say why"
+		}
+		if hint := clean(refusal.GetHint(), maxText); hint != "" {
+			reason += " (" + hint + ")"
+		}
+		r.Refused = append(r.Refused, Refusal{Option: name, Reason: reason})
+	}
+	return r
 }
 
 // request returns as many of eps as one call can have, at least one.
@@ -80,7 +105,7 @@ func (in *instance) request(eps []Endpoint) []*transportv1.BindRequest {
 	size := 0
 	for _, ep := range eps[:limit] {
 		item := &transportv1.BindRequest{
-			Endpoint: &transportv1.Endpoint{Id: ep.ID, Scheme: ep.Scheme, Address: ep.Address, Options: ep.Options},
+			Endpoint: &transportv1.Endpoint{Id: ep.ID, Scheme: ep.Scheme, Address: ep.Address, Options: ep.Options, Prefer: ep.Prefer},
 			Backlog:  uint32(max(ep.Backlog, 0)),
 		}
 		size += proto.Size(item)

@@ -79,7 +79,7 @@ func TestS170LateDescriptor(t *testing.T) {
 	h.install("late")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan Result, 1)
-	go func() { done <- h.Bind(ctx, "late", "", []Endpoint{tcpEndpoint()})[0] }()
+	go func() { done <- h.Bind(ctx, Transport{Name: "late"}, []Endpoint{tcpEndpoint()})[0] }()
 	await(t, "the call", h.log.has("bind begins"))
 	cancel()
 	if r := <-done; !errors.Is(r.Err, context.Canceled) || r.FD >= 0 {
@@ -132,7 +132,7 @@ func TestS170HostIsOutOfDescriptors(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(highest) + 20, Max: old.Max}); err != nil {
 		t.Fatal(err)
 	}
-	results := h.Bind(t.Context(), "good", "", eps)
+	results := h.Bind(t.Context(), Transport{Name: "good"}, eps)
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,10 @@ var ErrClosed = errors.New("plugin host is closed")
 // ErrNotFound says that no plugin directory has the plugin.
 var ErrNotFound = errors.New("no executable")
 
+// ErrChecksum says that an executable is not the one that the plan was compiled
+// for, and was not started.
+var ErrChecksum = errors.New("it is not the executable that the plan was compiled for, and was not started")
+
 // PluginError says that the plugin of a transport could not be used, or broke
 // the protocol.
 type PluginError struct {
@@ -117,7 +121,9 @@ func newBindError(address string, from *transportv1.BindError) *BindError {
 // CAP_NET_BIND_SERVICE)".
 func (e *BindError) Error() string {
 	s := e.Message
-	if !strings.Contains(s, e.Address) { // a plugin may have named it, and the call that failed
+	// A plugin may have named it, and the call that failed; of an option, the
+	// address does not matter.
+	if !strings.Contains(s, e.Address) && !strings.HasPrefix(s, "option ") {
 		s = "bind " + e.Address + ": " + s
 	}
 	if e.Hint != "" {

@@ -68,12 +68,26 @@ type Options struct {
 	StopGrace time.Duration
 }
 
+// Transport says which plugin is to bind, and what is known of it.
+type Transport struct {
+	Name string // of the plugin: its executable is rind-transport-Name
+
+	// Manifest is "sha256:" and hex, as in the plan: the manifest that the plugin
+	// must have been built with. Empty is any.
+	Manifest string
+
+	// Checksum is "sha256:" and hex: what the executable must be for it to be
+	// executed at all. Empty is anything.
+	Checksum string
+}
+
 // Endpoint is a socket to bind.
 type Endpoint struct {
 	ID      string            // the listener's, for the plugin's own records
 	Scheme  string            // as the plugin's manifest names it: "tcp", "uds"
 	Address string            // as the scheme writes it, expanded
 	Options map[string]string // in the text form of the plan
+	Prefer  []string          // of Options: the kernel may refuse these
 	Backlog int               // for information: the host calls listen(2)
 }
 
@@ -86,10 +100,21 @@ type Result struct {
 	// Bound is the address that the plugin reports, for people to read.
 	Bound string
 
+	// Refused are the options that the socket does not have. Each is among the
+	// endpoint's Prefer, and there once.
+	Refused []Refusal
+
 	// Err is a [*BindError] when the plugin could not bind, a [*PluginError]
 	// when the plugin could not be used, or wraps the cause of the context's
 	// end or [ErrClosed].
 	Err error
+}
+
+// Refusal is an option that the kernel refused. The texts come from the plugin;
+// they are bounded and have no control characters.
+type Refusal struct {
+	Option string
+	Reason string // "operation not permitted (needs CAP_NET_ADMIN)"
 }
 
 // Status is what is known about one plugin.
@@ -134,17 +159,17 @@ func New(opts Options) *Host {
 }
 
 // Bind has the plugin of a transport bind all of eps and returns one result for
-// each, in their order. It starts the plugin if none runs. A manifest that is
-// not empty ("sha256:" and hex, as in the plan) must be the one that the plugin
-// was built with. Success may be partial.
+// each, in their order. It starts the plugin if none runs, and in the place of one
+// that was started from an executable with another checksum. Success may be
+// partial.
 //
 // Bind returns soon after ctx ends; descriptors that arrive later are closed.
-func (h *Host) Bind(ctx context.Context, transport, manifest string, eps []Endpoint) []Result {
+func (h *Host) Bind(ctx context.Context, transport Transport, eps []Endpoint) []Result {
 	if len(eps) == 0 {
 		return nil
 	}
 	results := make([]Result, 0, len(eps))
-	err := h.bind(ctx, transport, manifest, eps, &results)
+	err := h.bind(ctx, transport, eps, &results)
 	for len(results) < len(eps) {
 		results = append(results, Result{FD: -1, Err: err})
 	}
@@ -153,20 +178,20 @@ func (h *Host) Bind(ctx context.Context, transport, manifest string, eps []Endpo
 
 // bind appends results until there is one for each endpoint, or until an error
 // that is the result of all the others.
-func (h *Host) bind(ctx context.Context, transport, manifest string, eps []Endpoint, results *[]Result) error {
+func (h *Host) bind(ctx context.Context, transport Transport, eps []Endpoint, results *[]Result) error {
 	ctx, leave, err := h.enter(ctx)
 	if err != nil {
-		return &PluginError{Transport: transport, Err: err}
+		return &PluginError{Transport: transport.Name, Err: err}
 	}
 	defer leave()
-	p, err := h.plugin(transport)
+	p, err := h.plugin(transport.Name)
 	if err != nil {
 		return err
 	}
 	var mine *instance // the one that was started for this call
 	retried := false
 	for len(*results) < len(eps) {
-		in, fresh, err := p.running(ctx, manifest)
+		in, fresh, err := p.running(ctx, transport)
 		if err != nil {
 			return err
 		}

@@ -120,7 +120,7 @@ func TestBindConcurrently(t *testing.T) {
 	for i := range 16 {
 		name := []string{"good", "single"}[i%2]
 		wg.Go(func() {
-			for _, r := range h.Bind(t.Context(), name, "", []Endpoint{tcpEndpoint(), tcpEndpoint()}) {
+			for _, r := range h.Bind(t.Context(), Transport{Name: name}, []Endpoint{tcpEndpoint(), tcpEndpoint()}) {
 				if r.Err != nil {
 					t.Error(r.Err)
 					continue
@@ -271,7 +271,7 @@ func TestManifest(t *testing.T) {
 		{"sha256:00", "was built with another manifest (" + right + ") than the plan (sha256:00): recompile the plan"},
 		{right, ""},
 	} {
-		r := h.Bind(t.Context(), "good", tt.manifest, []Endpoint{tcpEndpoint()})[0]
+		r := h.Bind(t.Context(), Transport{Name: "good", Manifest: tt.manifest}, []Endpoint{tcpEndpoint()})[0]
 		if r.FD >= 0 {
 			unix.Close(r.FD)
 		}
@@ -328,7 +328,7 @@ func TestFind(t *testing.T) {
 			if errors.Is(err, ErrNotFound) != missing {
 				t.Errorf("errors.Is(%v, ErrNotFound) is not %v", err, missing)
 			}
-			r := h.Bind(t.Context(), tt.find, "", []Endpoint{tcpEndpoint()})[0]
+			r := h.Bind(t.Context(), Transport{Name: tt.find}, []Endpoint{tcpEndpoint()})[0]
 			if err != nil && (r.Err == nil || r.Err.Error() != err.Error()) {
 				t.Errorf("Bind: %v, want %v", r.Err, err)
 			}
@@ -346,7 +346,7 @@ func TestCallerGivesUp(t *testing.T) {
 		h.install("never")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		done := make(chan Result, 1)
-		go func() { done <- h.Bind(ctx, "never", "", []Endpoint{tcpEndpoint()})[0] }()
+		go func() { done <- h.Bind(ctx, Transport{Name: "never"}, []Endpoint{tcpEndpoint()})[0] }()
 		await(t, "its directory", untilExists(t, filepath.Join(h.opts.RuntimeDir, pluginsDir, "never")))
 		cancel(why)
 		if r := <-done; !errors.Is(r.Err, why) {
@@ -358,7 +358,7 @@ func TestCallerGivesUp(t *testing.T) {
 		h.install("good")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(why)
-		if r := h.Bind(ctx, "good", "", []Endpoint{tcpEndpoint()})[0]; !errors.Is(r.Err, why) {
+		if r := h.Bind(ctx, Transport{Name: "good"}, []Endpoint{tcpEndpoint()})[0]; !errors.Is(r.Err, why) {
 			t.Errorf("error %v, want the cause", r.Err)
 		}
 	})
@@ -366,7 +366,7 @@ func TestCallerGivesUp(t *testing.T) {
 		h := newHost(t, nil)
 		h.install("late")
 		done := make(chan Result, 1)
-		go func() { done <- h.Bind(t.Context(), "late", "", []Endpoint{tcpEndpoint()})[0] }()
+		go func() { done <- h.Bind(t.Context(), Transport{Name: "late"}, []Endpoint{tcpEndpoint()})[0] }()
 		await(t, "the call", h.log.has("bind begins"))
 		if err := h.Close(t.Context()); err != nil {
 			t.Error(err)

@@ -47,6 +47,7 @@ type instance struct {
 	rpc      transportv1.TransportClient
 	version  string
 	manifest string // "sha256:" and hex; empty when the plugin names none
+	checksum string // of the executable, in the same form; empty when nobody asked
 	batch    bool
 
 	stopOnce sync.Once
@@ -54,10 +55,11 @@ type instance struct {
 	done     chan struct{} // closed when nothing of it is left
 }
 
-func newInstance(p *plugin, path, dir string) *instance {
+func newInstance(p *plugin, prog program, dir string) *instance {
 	in := &instance{plugin: p, started: time.Now(), stop: make(chan struct{}), done: make(chan struct{})}
 	in.proc = &process{
-		path:        path,
+		path:        prog.path,
+		program:     prog,
 		dir:         dir,
 		starter:     p.host.starter,
 		sink:        newLogSink(p.log),

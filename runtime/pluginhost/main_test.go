@@ -133,7 +133,7 @@ func (h *testHost) bind(name string) Result {
 // bindAll binds endpoints and sees to it that the descriptors are closed.
 func (h *testHost) bindAll(name string, eps ...Endpoint) []Result {
 	h.t.Helper()
-	results := h.Bind(h.t.Context(), name, "", eps)
+	results := h.Bind(h.t.Context(), Transport{Name: name}, eps)
 	if len(results) != len(eps) {
 		h.t.Fatalf("%d results for %d endpoints", len(results), len(eps))
 	}

@@ -59,6 +59,12 @@ var plays = map[string]func(){
 		}})
 	},
 
+	"leaves-out": func() {
+		serve(&server{refused: []*transportv1.Refusal{{
+			Option: "mark", Message: "option mark: operation not permitted", Hint: "needs CAP_NET_ADMIN", OsErrno: int32(unix.EPERM),
+		}}})
+	},
+
 	// T2: stops answering. T4: leaves a child with its pipes.
 	"stuck": func() {
 		serve(&server{bind: func(*server, context.Context, wire.Token, []*transportv1.Endpoint) error { select {} }})
@@ -214,6 +220,7 @@ type server struct {
 	describe func(*server) (*transportv1.DescribeResponse, error)
 	bind     func(*server, context.Context, wire.Token, []*transportv1.Endpoint) error
 	refuse   bool
+	refused  []*transportv1.Refusal
 	extra    int
 	first    wire.Token
 }
@@ -278,7 +285,7 @@ func (s *server) run(ctx context.Context, token []byte, eps []*transportv1.Endpo
 			continue
 		}
 		bound = append(bound, ep)
-		results = append(results, &transportv1.BindResult{BoundAddress: ep.GetAddress() + " of " + ep.GetId()})
+		results = append(results, &transportv1.BindResult{BoundAddress: ep.GetAddress() + " of " + ep.GetId(), Refused: s.refused})
 	}
 	bind := (*server).bindEach
 	if s.bind != nil {

@@ -44,7 +44,7 @@ func newPlugin(h *Host, name string) *plugin {
 }
 
 // running returns a process that serves, started if need be: then fresh is true.
-func (p *plugin) running(ctx context.Context, manifest string) (in *instance, fresh bool, err error) {
+func (p *plugin) running(ctx context.Context, t Transport) (in *instance, fresh bool, err error) {
 	select {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
@@ -52,13 +52,16 @@ func (p *plugin) running(ctx context.Context, manifest string) (in *instance, fr
 		return nil, false, p.gaveUp(ctx)
 	}
 	in = p.current()
-	if in == nil || in.proc.reason() != nil {
+	if in != nil && t.Checksum != "" && in.checksum != t.Checksum {
+		in.quit() // it was started for another plan
+	}
+	if in == nil || in.stopping() || in.proc.reason() != nil {
 		fresh = true
-		if in, err = p.next(ctx, in); err != nil {
+		if in, err = p.next(ctx, in, t.Checksum); err != nil {
 			return nil, false, err
 		}
 	}
-	if err := in.checkManifest(manifest); err != nil {
+	if err := in.checkManifest(t.Manifest); err != nil {
 		p.note(err)
 		return nil, false, err
 	}
@@ -67,7 +70,7 @@ func (p *plugin) running(ctx context.Context, manifest string) (in *instance, fr
 
 // next starts the successor of a process that has ended or has to end, if there
 // was one.
-func (p *plugin) next(ctx context.Context, old *instance) (*instance, error) {
+func (p *plugin) next(ctx context.Context, old *instance, checksum string) (*instance, error) {
 	if old != nil {
 		// Its directory is in the way until it is gone.
 		select {
@@ -79,7 +82,7 @@ func (p *plugin) next(ctx context.Context, old *instance) (*instance, error) {
 	if err := p.mayStart(time.Now()); err != nil {
 		return nil, err
 	}
-	in, err := p.launch(ctx)
+	in, err := p.launch(ctx, checksum)
 	if err != nil {
 		p.note(err)
 	}
@@ -103,16 +106,24 @@ func (p *plugin) mayStart(now time.Time) error {
 }
 
 // launch starts a process and returns it when it has said who it is.
-func (p *plugin) launch(ctx context.Context) (*instance, error) {
+func (p *plugin) launch(ctx context.Context, checksum string) (*instance, error) {
 	path, err := p.host.Find(p.name)
 	if err != nil {
 		return nil, err
 	}
+	prog := program{path: path, image: -1}
+	if checksum != "" {
+		if prog, err = seal(ctx, path, checksum); err != nil {
+			return nil, p.failure(ctx, path, err)
+		}
+	}
+	defer prog.close()
 	dir, err := p.prepareDir()
 	if err != nil {
 		return nil, &PluginError{Transport: p.name, Path: path, Err: err}
 	}
-	in := newInstance(p, path, dir)
+	in := newInstance(p, prog, dir)
+	in.checksum = checksum
 	p.mu.Lock()
 	p.path = path
 	p.mu.Unlock()

@@ -29,7 +29,8 @@ const lag = 100 * time.Millisecond
 // environment and standard input.
 type process struct {
 	path    string
-	dir     string // for its socket
+	program program // only for Start
+	dir     string  // for its socket
 	env     []string
 	starter *starter
 	sink    *logSink
@@ -64,7 +65,7 @@ func (p *process) Start(ctx context.Context) error {
 	// The process has copies; the host must not keep its own, or it would never
 	// see the end of the pipes.
 	defer pipes.closeChild()
-	pid, pidfd, err := p.starter.start(ctx, p.path, p.env, pipes.child())
+	pid, pidfd, err := p.starter.start(ctx, p.program, p.env, pipes.child())
 	if err != nil {
 		pipes.closeHost()
 		p.fail(err)

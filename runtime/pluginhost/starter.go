@@ -52,15 +52,15 @@ func (s *starter) close() {
 	<-s.gone
 }
 
-// start executes path, in a process group of its own, with nothing but env and
-// with files as its descriptors 0, 1, …; it dies with the host. It returns when
+// start executes a program, in a process group of its own, with nothing but env
+// and with files as its descriptors 0, 1, …; it dies with the host. It returns when
 // the program has been executed. The descriptors stay the caller's; pidfd is.
-func (s *starter) start(ctx context.Context, path string, env []string, files []uintptr) (pid, pidfd int, err error) {
+func (s *starter) start(ctx context.Context, prog program, env []string, files []uintptr) (pid, pidfd int, err error) {
 	s.begin.Do(func() { go s.run() })
 	done := make(chan struct{})
 	job := func() {
 		defer close(done)
-		pid, pidfd, err = forkExec(path, env, files)
+		pid, pidfd, err = forkExec(prog, env, files)
 	}
 	select {
 	case s.jobs <- job:
@@ -73,19 +73,20 @@ func (s *starter) start(ctx context.Context, path string, env []string, files []
 	}
 }
 
-func forkExec(path string, env []string, files []uintptr) (pid, pidfd int, err error) {
+func forkExec(prog program, env []string, files []uintptr) (pid, pidfd int, err error) {
 	if err := closeOnExec(); err != nil {
 		return 0, -1, err
 	}
 	pidfd = -1
-	pid, err = syscall.ForkExec(path, []string{path}, &syscall.ProcAttr{
+	path, files := prog.exec(files)
+	pid, err = syscall.ForkExec(path, []string{prog.path}, &syscall.ProcAttr{
 		Dir:   "/",
 		Env:   env,
 		Files: files,
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},
 	})
 	if err != nil {
-		return 0, -1, execError(path, err)
+		return 0, -1, execError(prog.path, err)
 	}
 	return pid, pidfd, nil
 }

@@ -74,7 +74,7 @@ func TestT2PluginThatStopsAnswering(t *testing.T) {
 		if took := time.Since(begin); took > limit/2 {
 			t.Errorf("close took %v", took)
 		}
-		if r := h.Bind(t.Context(), "good", "", []Endpoint{tcpEndpoint()})[0]; !errors.Is(r.Err, ErrClosed) {
+		if r := h.Bind(t.Context(), Transport{Name: "good"}, []Endpoint{tcpEndpoint()})[0]; !errors.Is(r.Err, ErrClosed) {
 			t.Errorf("bind after close: %v, want ErrClosed", r.Err)
 		}
 	})
@@ -252,7 +252,7 @@ func runHost(base string) int {
 	h := New(Options{Dirs: []string{base}, RuntimeDir: filepath.Join(base, "run")})
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	if r := h.Bind(ctx, "stubborn", "", []Endpoint{tcpEndpoint()})[0]; r.Err != nil {
+	if r := h.Bind(ctx, Transport{Name: "stubborn"}, []Endpoint{tcpEndpoint()})[0]; r.Err != nil {
 		fmt.Fprintln(os.Stderr, r.Err)
 		return 1
 	}

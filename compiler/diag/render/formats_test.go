@@ -44,7 +44,7 @@ func corpus() render.Report {
 			{Code: "X9101", Severity: diag.Error, Message: "too many units", Help: "split them"},
 			{Code: "K1003", Severity: diag.Warning, Message: "100% <odd> \x1b[2J\n##[x]", Span: find(odd, "\"<&\x01\x1b]]>##[\"")},
 			{
-				Code: "A4101", Severity: diag.Error, Message: "unknown socket type `tpc`", At: source.Place{File: web, Kind: `"tpc"`},
+				Code: "A4101", Severity: diag.Error, Message: "unknown socket type `tpc`", At: source.UnitPlace(web, `"tpc"`, 0),
 				Help: "did you mean `tcp`?", Fix: &diag.Fix{Old: "tpc", New: "tcp"},
 				Labels: []diag.Label{{Span: find(web, `"wéb"`), Message: "of this socket"}, {Message: "without a place"}},
 			},

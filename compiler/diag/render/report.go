@@ -100,7 +100,8 @@ func excerpt(s source.Span) (text string, column int) {
 	for to < len(line) && to > at && !utf8.RuneStart(line[to]) {
 		to--
 	}
-	return strings.ToValidUTF8(string(line[from:to]), "\ufffd"), utf8.RuneCount(line[:from]) + 1
+	_, column = s.File.Position(start + from)
+	return strings.ToValidUTF8(string(line[from:to]), "\ufffd"), column
 }
 
 // title returns the title of a code, or nothing for one that has none.

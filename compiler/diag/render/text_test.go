@@ -27,7 +27,7 @@ func find(f *source.File, mark string) source.Span {
 
 func file(text string) *source.File { return &source.File{Name: "web.toml", Text: []byte(text)} }
 
-func locate(p source.Place) source.Span { return find(p.File, p.Kind) }
+func locate(p source.Place) source.Span { return find(p.File(), p.Kind()) }
 
 func TestText(t *testing.T) {
 	long := file("args = [" + strings.Repeat(`"aaaaaaaa", `, 20) + `"MARK", ` + strings.Repeat(`"bbbbbbbb", `, 20) + "]")
@@ -44,11 +44,11 @@ func TestText(t *testing.T) {
 		{"error with help and note", []diag.Diagnostic{{
 			Code: "A4001", Severity: diag.Error, Message: "unknown socket type `tpc`", Span: find(plain, `"tpc"`),
 			Help:   "did you mean `tcp`?",
-			Labels: []diag.Label{{At: source.Place{File: plain, Kind: "web"}, Message: "of this socket"}},
+			Labels: []diag.Label{{At: source.UnitPlace(plain, "web", 0), Message: "of this socket"}},
 		}}},
 		{"errors and warnings", []diag.Diagnostic{
-			{Code: "K1001", Severity: diag.Error, Message: "one", At: source.Place{File: plain, Kind: "name"}},
-			{Code: "K1003", Severity: diag.Warning, Message: "two", At: source.Place{File: plain, Kind: "type"}, Help: "look"},
+			{Code: "K1001", Severity: diag.Error, Message: "one", At: source.UnitPlace(plain, "name", 0)},
+			{Code: "K1003", Severity: diag.Warning, Message: "two", At: source.UnitPlace(plain, "type", 0), Help: "look"},
 			{Code: "K1001", Severity: diag.Error, Message: "three"},
 		}},
 		{"tabs", []diag.Diagnostic{{Code: "K1005", Severity: diag.Error, Message: "tabs", Span: find(plain, "type\t=")}}},

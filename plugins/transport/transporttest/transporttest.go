@@ -31,6 +31,11 @@ type Plugin struct {
 	// same time; the same i may return the same endpoint.
 	Many func(i int) *transportv1.Endpoint
 
+	// Options are values to try of those options for which the kit cannot make any:
+	// strings and lists without a default. Those that the kernel refuses here are
+	// as good.
+	Options map[string][]string
+
 	// Refusals are endpoints that the plugin must not bind.
 	Refusals []Refusal
 }
@@ -67,6 +72,7 @@ func Run(t *testing.T, p Plugin) {
 	t.Run("contract", k.contract)
 	t.Run("validate", k.validate)
 	t.Run("bind", k.bind)
+	t.Run("options", k.options)
 	t.Run("batch", k.batch)
 }
 

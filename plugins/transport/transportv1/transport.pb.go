@@ -204,7 +204,7 @@ func (x BindError_Code) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use BindError_Code.Descriptor instead.
 func (BindError_Code) EnumDescriptor() ([]byte, []int) {
-	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{18, 0}
+	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{19, 0}
 }
 
 type DescribeRequest struct {
@@ -655,6 +655,7 @@ type Endpoint struct {
 	Scheme        string                 `protobuf:"bytes,2,opt,name=scheme,proto3" json:"scheme,omitempty"`
 	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`                                                                           // text after "scheme://", already variable-expanded, never a host name
 	Options       map[string]string      `protobuf:"bytes,4,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // only what was given: an absent option has its default
+	Prefer        []string               `protobuf:"bytes,5,rep,name=prefer,proto3" json:"prefer,omitempty"`                                                                             // those of them that the kernel may refuse: bind without them, and say so
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -713,6 +714,13 @@ func (x *Endpoint) GetAddress() string {
 func (x *Endpoint) GetOptions() map[string]string {
 	if x != nil {
 		return x.Options
+	}
+	return nil
+}
+
+func (x *Endpoint) GetPrefer() []string {
+	if x != nil {
+		return x.Prefer
 	}
 	return nil
 }
@@ -1274,6 +1282,7 @@ type BindResult struct {
 	Error         *BindError             `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`                                      // unset = OK, and exactly one fd was sent for this item
 	BoundAddress  string                 `protobuf:"bytes,2,opt,name=bound_address,json=boundAddress,proto3" json:"bound_address,omitempty"`    // informational: the host believes getsockname()
 	ReleaseHandle string                 `protobuf:"bytes,3,opt,name=release_handle,json=releaseHandle,proto3" json:"release_handle,omitempty"` // opaque, given back in Release/Adopt
+	Refused       []*Refusal             `protobuf:"bytes,4,rep,name=refused,proto3" json:"refused,omitempty"`                                  // preferred options that the socket does not have
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1329,6 +1338,82 @@ func (x *BindResult) GetReleaseHandle() string {
 	return ""
 }
 
+func (x *BindResult) GetRefused() []*Refusal {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
+// A preferred option that the kernel refused; the socket was bound without it.
+type Refusal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Option        string                 `protobuf:"bytes,1,opt,name=option,proto3" json:"option,omitempty"`
+	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	Hint          string                 `protobuf:"bytes,3,opt,name=hint,proto3" json:"hint,omitempty"`
+	OsErrno       int32                  `protobuf:"varint,4,opt,name=os_errno,json=osErrno,proto3" json:"os_errno,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refusal) Reset() {
+	*x = Refusal{}
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refusal) ProtoMessage() {}
+
+func (x *Refusal) ProtoReflect() protoreflect.Message {
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
+func (*Refusal) Descriptor() ([]byte, []int) {
+	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Refusal) GetOption() string {
+	if x != nil {
+		return x.Option
+	}
+	return ""
+}
+
+func (x *Refusal) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Refusal) GetHint() string {
+	if x != nil {
+		return x.Hint
+	}
+	return ""
+}
+
+func (x *Refusal) GetOsErrno() int32 {
+	if x != nil {
+		return x.OsErrno
+	}
+	return 0
+}
+
 type BindError struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          BindError_Code         `protobuf:"varint,1,opt,name=code,proto3,enum=rind.transport.v1.BindError_Code" json:"code,omitempty"`
@@ -1342,7 +1427,7 @@ type BindError struct {
 
 func (x *BindError) Reset() {
 	*x = BindError{}
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[18]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1439,7 @@ func (x *BindError) String() string {
 func (*BindError) ProtoMessage() {}
 
 func (x *BindError) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[18]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1452,7 @@ func (x *BindError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindError.ProtoReflect.Descriptor instead.
 func (*BindError) Descriptor() ([]byte, []int) {
-	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{18}
+	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BindError) GetCode() BindError_Code {
@@ -1414,7 +1499,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[19]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +1511,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[19]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +1524,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{19}
+	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReleaseRequest) GetHeld() []*Held {
@@ -1457,7 +1542,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[20]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1554,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[20]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1567,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{20}
+	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{21}
 }
 
 type AdoptRequest struct {
@@ -1494,7 +1579,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[21]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1591,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[21]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1604,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{21}
+	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AdoptRequest) GetHeld() []*Held {
@@ -1538,7 +1623,7 @@ type AdoptResponse struct {
 
 func (x *AdoptResponse) Reset() {
 	*x = AdoptResponse{}
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[22]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1550,7 +1635,7 @@ func (x *AdoptResponse) String() string {
 func (*AdoptResponse) ProtoMessage() {}
 
 func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[22]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1563,7 +1648,7 @@ func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptResponse.ProtoReflect.Descriptor instead.
 func (*AdoptResponse) Descriptor() ([]byte, []int) {
-	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{22}
+	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AdoptResponse) GetLostIds() []string {
@@ -1584,7 +1669,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[23]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1596,7 +1681,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[23]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1609,7 +1694,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{23}
+	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Held) GetId() string {
@@ -1641,7 +1726,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[24]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1738,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[24]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1751,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{24}
+	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{25}
 }
 
 type Event struct {
@@ -1683,7 +1768,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[25]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1695,7 +1780,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[25]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1708,7 +1793,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{25}
+	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Event) GetKind() isEvent_Kind {
@@ -1778,7 +1863,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[26]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1790,7 +1875,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[26]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1803,7 +1888,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{26}
+	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Heartbeat) GetSeq() uint64 {
@@ -1837,7 +1922,7 @@ type ListenerLost struct {
 
 func (x *ListenerLost) Reset() {
 	*x = ListenerLost{}
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[27]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +1934,7 @@ func (x *ListenerLost) String() string {
 func (*ListenerLost) ProtoMessage() {}
 
 func (x *ListenerLost) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[27]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +1947,7 @@ func (x *ListenerLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListenerLost.ProtoReflect.Descriptor instead.
 func (*ListenerLost) Descriptor() ([]byte, []int) {
-	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{27}
+	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListenerLost) GetId() string {
@@ -1888,7 +1973,7 @@ type Degraded struct {
 
 func (x *Degraded) Reset() {
 	*x = Degraded{}
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[28]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1900,7 +1985,7 @@ func (x *Degraded) String() string {
 func (*Degraded) ProtoMessage() {}
 
 func (x *Degraded) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[28]
+	mi := &file_plugins_transport_transportv1_transport_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1913,7 +1998,7 @@ func (x *Degraded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Degraded.ProtoReflect.Descriptor instead.
 func (*Degraded) Descriptor() ([]byte, []int) {
-	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{28}
+	return file_plugins_transport_transportv1_transport_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Degraded) GetReason() string {
@@ -1976,12 +2061,13 @@ const file_plugins_transport_transportv1_transport_proto_rawDesc = "" +
 	"\x05BYTES\x10\x05\x12\b\n" +
 	"\x04PATH\x10\x06\x12\b\n" +
 	"\x04ENUM\x10\a\x12\x0f\n" +
-	"\vLIST_STRING\x10\b\"\xcc\x01\n" +
+	"\vLIST_STRING\x10\b\"\xe4\x01\n" +
 	"\bEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06scheme\x18\x02 \x01(\tR\x06scheme\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12B\n" +
-	"\aoptions\x18\x04 \x03(\v2(.rind.transport.v1.Endpoint.OptionsEntryR\aoptions\x1a:\n" +
+	"\aoptions\x18\x04 \x03(\v2(.rind.transport.v1.Endpoint.OptionsEntryR\aoptions\x12\x16\n" +
+	"\x06prefer\x18\x05 \x03(\tR\x06prefer\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbb\x01\n" +
@@ -2025,12 +2111,18 @@ const file_plugins_transport_transportv1_transport_proto_rawDesc = "" +
 	"\x05items\x18\x02 \x03(\v2\x1e.rind.transport.v1.BindRequestR\x05items\x12$\n" +
 	"\x0eall_or_nothing\x18\x03 \x01(\bR\fallOrNothing\"L\n" +
 	"\x11BindBatchResponse\x127\n" +
-	"\aresults\x18\x01 \x03(\v2\x1d.rind.transport.v1.BindResultR\aresults\"\x8c\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x1d.rind.transport.v1.BindResultR\aresults\"\xc2\x01\n" +
 	"\n" +
 	"BindResult\x122\n" +
 	"\x05error\x18\x01 \x01(\v2\x1c.rind.transport.v1.BindErrorR\x05error\x12#\n" +
 	"\rbound_address\x18\x02 \x01(\tR\fboundAddress\x12%\n" +
-	"\x0erelease_handle\x18\x03 \x01(\tR\rreleaseHandle\"\x80\x03\n" +
+	"\x0erelease_handle\x18\x03 \x01(\tR\rreleaseHandle\x124\n" +
+	"\arefused\x18\x04 \x03(\v2\x1a.rind.transport.v1.RefusalR\arefused\"j\n" +
+	"\aRefusal\x12\x16\n" +
+	"\x06option\x18\x01 \x01(\tR\x06option\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
+	"\x04hint\x18\x03 \x01(\tR\x04hint\x12\x19\n" +
+	"\bos_errno\x18\x04 \x01(\x05R\aosErrno\"\x80\x03\n" +
 	"\tBindError\x125\n" +
 	"\x04code\x18\x01 \x01(\x0e2!.rind.transport.v1.BindError.CodeR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x19\n" +
@@ -2100,7 +2192,7 @@ func file_plugins_transport_transportv1_transport_proto_rawDescGZIP() []byte {
 }
 
 var file_plugins_transport_transportv1_transport_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_plugins_transport_transportv1_transport_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_plugins_transport_transportv1_transport_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_plugins_transport_transportv1_transport_proto_goTypes = []any{
 	(Field_Type)(0),           // 0: rind.transport.v1.Field.Type
 	(Problem_Severity)(0),     // 1: rind.transport.v1.Problem.Severity
@@ -2123,19 +2215,20 @@ var file_plugins_transport_transportv1_transport_proto_goTypes = []any{
 	(*BindBatchRequest)(nil),  // 18: rind.transport.v1.BindBatchRequest
 	(*BindBatchResponse)(nil), // 19: rind.transport.v1.BindBatchResponse
 	(*BindResult)(nil),        // 20: rind.transport.v1.BindResult
-	(*BindError)(nil),         // 21: rind.transport.v1.BindError
-	(*ReleaseRequest)(nil),    // 22: rind.transport.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),   // 23: rind.transport.v1.ReleaseResponse
-	(*AdoptRequest)(nil),      // 24: rind.transport.v1.AdoptRequest
-	(*AdoptResponse)(nil),     // 25: rind.transport.v1.AdoptResponse
-	(*Held)(nil),              // 26: rind.transport.v1.Held
-	(*WatchRequest)(nil),      // 27: rind.transport.v1.WatchRequest
-	(*Event)(nil),             // 28: rind.transport.v1.Event
-	(*Heartbeat)(nil),         // 29: rind.transport.v1.Heartbeat
-	(*ListenerLost)(nil),      // 30: rind.transport.v1.ListenerLost
-	(*Degraded)(nil),          // 31: rind.transport.v1.Degraded
-	nil,                       // 32: rind.transport.v1.Endpoint.OptionsEntry
-	nil,                       // 33: rind.transport.v1.ConfigureRequest.SettingsEntry
+	(*Refusal)(nil),           // 21: rind.transport.v1.Refusal
+	(*BindError)(nil),         // 22: rind.transport.v1.BindError
+	(*ReleaseRequest)(nil),    // 23: rind.transport.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),   // 24: rind.transport.v1.ReleaseResponse
+	(*AdoptRequest)(nil),      // 25: rind.transport.v1.AdoptRequest
+	(*AdoptResponse)(nil),     // 26: rind.transport.v1.AdoptResponse
+	(*Held)(nil),              // 27: rind.transport.v1.Held
+	(*WatchRequest)(nil),      // 28: rind.transport.v1.WatchRequest
+	(*Event)(nil),             // 29: rind.transport.v1.Event
+	(*Heartbeat)(nil),         // 30: rind.transport.v1.Heartbeat
+	(*ListenerLost)(nil),      // 31: rind.transport.v1.ListenerLost
+	(*Degraded)(nil),          // 32: rind.transport.v1.Degraded
+	nil,                       // 33: rind.transport.v1.Endpoint.OptionsEntry
+	nil,                       // 34: rind.transport.v1.ConfigureRequest.SettingsEntry
 }
 var file_plugins_transport_transportv1_transport_proto_depIdxs = []int32{
 	5,  // 0: rind.transport.v1.DescribeResponse.schemes:type_name -> rind.transport.v1.Scheme
@@ -2143,8 +2236,8 @@ var file_plugins_transport_transportv1_transport_proto_depIdxs = []int32{
 	7,  // 2: rind.transport.v1.Scheme.options:type_name -> rind.transport.v1.Schema
 	8,  // 3: rind.transport.v1.Schema.fields:type_name -> rind.transport.v1.Field
 	0,  // 4: rind.transport.v1.Field.type:type_name -> rind.transport.v1.Field.Type
-	32, // 5: rind.transport.v1.Endpoint.options:type_name -> rind.transport.v1.Endpoint.OptionsEntry
-	33, // 6: rind.transport.v1.ConfigureRequest.settings:type_name -> rind.transport.v1.ConfigureRequest.SettingsEntry
+	33, // 5: rind.transport.v1.Endpoint.options:type_name -> rind.transport.v1.Endpoint.OptionsEntry
+	34, // 6: rind.transport.v1.ConfigureRequest.settings:type_name -> rind.transport.v1.ConfigureRequest.SettingsEntry
 	15, // 7: rind.transport.v1.ConfigureResponse.problems:type_name -> rind.transport.v1.Problem
 	9,  // 8: rind.transport.v1.ValidateRequest.endpoints:type_name -> rind.transport.v1.Endpoint
 	14, // 9: rind.transport.v1.ValidateResponse.results:type_name -> rind.transport.v1.ValidateResult
@@ -2154,35 +2247,36 @@ var file_plugins_transport_transportv1_transport_proto_depIdxs = []int32{
 	20, // 13: rind.transport.v1.BindResponse.result:type_name -> rind.transport.v1.BindResult
 	16, // 14: rind.transport.v1.BindBatchRequest.items:type_name -> rind.transport.v1.BindRequest
 	20, // 15: rind.transport.v1.BindBatchResponse.results:type_name -> rind.transport.v1.BindResult
-	21, // 16: rind.transport.v1.BindResult.error:type_name -> rind.transport.v1.BindError
-	2,  // 17: rind.transport.v1.BindError.code:type_name -> rind.transport.v1.BindError.Code
-	26, // 18: rind.transport.v1.ReleaseRequest.held:type_name -> rind.transport.v1.Held
-	26, // 19: rind.transport.v1.AdoptRequest.held:type_name -> rind.transport.v1.Held
-	9,  // 20: rind.transport.v1.Held.endpoint:type_name -> rind.transport.v1.Endpoint
-	29, // 21: rind.transport.v1.Event.heartbeat:type_name -> rind.transport.v1.Heartbeat
-	30, // 22: rind.transport.v1.Event.lost:type_name -> rind.transport.v1.ListenerLost
-	31, // 23: rind.transport.v1.Event.degraded:type_name -> rind.transport.v1.Degraded
-	3,  // 24: rind.transport.v1.Transport.Describe:input_type -> rind.transport.v1.DescribeRequest
-	10, // 25: rind.transport.v1.Transport.Configure:input_type -> rind.transport.v1.ConfigureRequest
-	12, // 26: rind.transport.v1.Transport.Validate:input_type -> rind.transport.v1.ValidateRequest
-	16, // 27: rind.transport.v1.Transport.Bind:input_type -> rind.transport.v1.BindRequest
-	18, // 28: rind.transport.v1.Transport.BindBatch:input_type -> rind.transport.v1.BindBatchRequest
-	22, // 29: rind.transport.v1.Transport.Release:input_type -> rind.transport.v1.ReleaseRequest
-	24, // 30: rind.transport.v1.Transport.Adopt:input_type -> rind.transport.v1.AdoptRequest
-	27, // 31: rind.transport.v1.Transport.Watch:input_type -> rind.transport.v1.WatchRequest
-	4,  // 32: rind.transport.v1.Transport.Describe:output_type -> rind.transport.v1.DescribeResponse
-	11, // 33: rind.transport.v1.Transport.Configure:output_type -> rind.transport.v1.ConfigureResponse
-	13, // 34: rind.transport.v1.Transport.Validate:output_type -> rind.transport.v1.ValidateResponse
-	17, // 35: rind.transport.v1.Transport.Bind:output_type -> rind.transport.v1.BindResponse
-	19, // 36: rind.transport.v1.Transport.BindBatch:output_type -> rind.transport.v1.BindBatchResponse
-	23, // 37: rind.transport.v1.Transport.Release:output_type -> rind.transport.v1.ReleaseResponse
-	25, // 38: rind.transport.v1.Transport.Adopt:output_type -> rind.transport.v1.AdoptResponse
-	28, // 39: rind.transport.v1.Transport.Watch:output_type -> rind.transport.v1.Event
-	32, // [32:40] is the sub-list for method output_type
-	24, // [24:32] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	22, // 16: rind.transport.v1.BindResult.error:type_name -> rind.transport.v1.BindError
+	21, // 17: rind.transport.v1.BindResult.refused:type_name -> rind.transport.v1.Refusal
+	2,  // 18: rind.transport.v1.BindError.code:type_name -> rind.transport.v1.BindError.Code
+	27, // 19: rind.transport.v1.ReleaseRequest.held:type_name -> rind.transport.v1.Held
+	27, // 20: rind.transport.v1.AdoptRequest.held:type_name -> rind.transport.v1.Held
+	9,  // 21: rind.transport.v1.Held.endpoint:type_name -> rind.transport.v1.Endpoint
+	30, // 22: rind.transport.v1.Event.heartbeat:type_name -> rind.transport.v1.Heartbeat
+	31, // 23: rind.transport.v1.Event.lost:type_name -> rind.transport.v1.ListenerLost
+	32, // 24: rind.transport.v1.Event.degraded:type_name -> rind.transport.v1.Degraded
+	3,  // 25: rind.transport.v1.Transport.Describe:input_type -> rind.transport.v1.DescribeRequest
+	10, // 26: rind.transport.v1.Transport.Configure:input_type -> rind.transport.v1.ConfigureRequest
+	12, // 27: rind.transport.v1.Transport.Validate:input_type -> rind.transport.v1.ValidateRequest
+	16, // 28: rind.transport.v1.Transport.Bind:input_type -> rind.transport.v1.BindRequest
+	18, // 29: rind.transport.v1.Transport.BindBatch:input_type -> rind.transport.v1.BindBatchRequest
+	23, // 30: rind.transport.v1.Transport.Release:input_type -> rind.transport.v1.ReleaseRequest
+	25, // 31: rind.transport.v1.Transport.Adopt:input_type -> rind.transport.v1.AdoptRequest
+	28, // 32: rind.transport.v1.Transport.Watch:input_type -> rind.transport.v1.WatchRequest
+	4,  // 33: rind.transport.v1.Transport.Describe:output_type -> rind.transport.v1.DescribeResponse
+	11, // 34: rind.transport.v1.Transport.Configure:output_type -> rind.transport.v1.ConfigureResponse
+	13, // 35: rind.transport.v1.Transport.Validate:output_type -> rind.transport.v1.ValidateResponse
+	17, // 36: rind.transport.v1.Transport.Bind:output_type -> rind.transport.v1.BindResponse
+	19, // 37: rind.transport.v1.Transport.BindBatch:output_type -> rind.transport.v1.BindBatchResponse
+	24, // 38: rind.transport.v1.Transport.Release:output_type -> rind.transport.v1.ReleaseResponse
+	26, // 39: rind.transport.v1.Transport.Adopt:output_type -> rind.transport.v1.AdoptResponse
+	29, // 40: rind.transport.v1.Transport.Watch:output_type -> rind.transport.v1.Event
+	33, // [33:41] is the sub-list for method output_type
+	25, // [25:33] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_plugins_transport_transportv1_transport_proto_init() }
@@ -2190,7 +2284,7 @@ func file_plugins_transport_transportv1_transport_proto_init() {
 	if File_plugins_transport_transportv1_transport_proto != nil {
 		return
 	}
-	file_plugins_transport_transportv1_transport_proto_msgTypes[25].OneofWrappers = []any{
+	file_plugins_transport_transportv1_transport_proto_msgTypes[26].OneofWrappers = []any{
 		(*Event_Heartbeat)(nil),
 		(*Event_Lost)(nil),
 		(*Event_Degraded)(nil),
@@ -2201,7 +2295,7 @@ func file_plugins_transport_transportv1_transport_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugins_transport_transportv1_transport_proto_rawDesc), len(file_plugins_transport_transportv1_transport_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   31,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

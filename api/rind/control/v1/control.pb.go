@@ -376,6 +376,7 @@ type SocketStatus struct {
 	LastError     string                 `protobuf:"bytes,9,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	Accesses      uint64                 `protobuf:"varint,10,opt,name=accesses,proto3" json:"accesses,omitempty"`
 	Activations   uint64                 `protobuf:"varint,11,opt,name=activations,proto3" json:"activations,omitempty"`
+	Options       []string               `protobuf:"bytes,12,rep,name=options,proto3" json:"options,omitempty"` // what became of transport options: refused ones, and sizes that the kernel chose
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -485,6 +486,13 @@ func (x *SocketStatus) GetActivations() uint64 {
 		return x.Activations
 	}
 	return 0
+}
+
+func (x *SocketStatus) GetOptions() []string {
+	if x != nil {
+		return x.Options
+	}
+	return nil
 }
 
 // ServiceStatus is about all instances of a service taken together.
@@ -1725,7 +1733,7 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\adamaged\x18\x02 \x01(\tR\adamaged\x12\x18\n" +
 	"\aunsaved\x18\x03 \x01(\rR\aunsaved\x12\x18\n" +
-	"\aproblem\x18\x04 \x01(\tR\aproblem\"\xab\x02\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\"\xc5\x02\n" +
 	"\fSocketStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
@@ -1739,7 +1747,8 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"last_error\x18\t \x01(\tR\tlastError\x12\x1a\n" +
 	"\baccesses\x18\n" +
 	" \x01(\x04R\baccesses\x12 \n" +
-	"\vactivations\x18\v \x01(\x04R\vactivations\"\xc4\x02\n" +
+	"\vactivations\x18\v \x01(\x04R\vactivations\x12\x18\n" +
+	"\aoptions\x18\f \x03(\tR\aoptions\"\xc4\x02\n" +
 	"\rServiceStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +

@@ -1,0 +1,190 @@
+package decode
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/source"
+	"github.com/rind-sockets/rind/compiler/unit"
+)
+
+// slip is a syntax error that people make who are used to other languages, or in
+// a hurry: what the decoder stumbled over, and what was meant.
+type slip struct {
+	from, to int    // bytes of the text
+	help     string // "" for anything else
+	fixed    bool
+	instead  string // of from..to, if fixed
+}
+
+// twice is in the decoder's message about a key that is there already.
+const twice = "already been defined"
+
+// slipAt recognises what the decoder's message at a byte of the text is about.
+func slipAt(text, message string, at int) slip {
+	_, size := utf8.DecodeRuneInString(text[at:])
+	here := text[at : at+size]
+	s := slip{from: at, to: at + size}
+	has := func(part string) bool { return strings.Contains(message, part) }
+	switch {
+	case has("leading zero"):
+	case has(twice):
+		if _, n := headerKey(text[at:]); n > 0 {
+			s.to = at + len(strings.TrimRight(text[at:at+n], " \t"))
+		}
+	case has("expected value but found"), has("invalid float value"), has("invalid integer"), has("invalid datetime"):
+		return valueSlip(text, at)
+	case has("expected '.' or '='"):
+		return keySlip(text, at)
+	case has("expected a comma"):
+		s.help = "write a comma between the items"
+	case has("table array name delimiter"):
+		s.help = "close the header with `]]`"
+	case has("top-level item to end") && here == ",":
+		s.help, s.fixed = "remove the comma: every key has a line of its own", true
+	case has("top-level item to end"):
+		from := strings.LastIndexAny(text[:at], " \t\n=") + 1
+		if from < at && !strings.ContainsAny(text[at-1:at], wordEnd) && !strings.Contains(wordEnd, here) {
+			return valueSlip(text, from) // it began like a number: 5s
+		}
+	}
+	return s
+}
+
+// wordEnd are the bytes that end a value without quotes.
+const wordEnd = " \t\r\n,]}#\"'"
+
+// booleans is how other languages write them.
+var booleans = map[string]string{
+	"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false",
+}
+
+// valueSlip says what is wrong with a value that has no quotes, or others.
+func valueSlip(text string, at int) slip {
+	rest := text[at:]
+	if end := strings.IndexAny(rest, "\r\n"); end >= 0 {
+		rest = rest[:end]
+	}
+	const curly = "“”„‟‘’‚‛«»"
+	if first, size := utf8.DecodeRuneInString(rest); strings.ContainsRune(curly, first) && size > 1 {
+		inner := rest[size:]
+		end := strings.IndexAny(inner, curly)
+		if end < 0 || strings.ContainsAny(inner[:end], `"\`) {
+			return slip{from: at, to: at + size, help: "use straight quotes: `\"`"}
+		}
+		_, closing := utf8.DecodeRuneInString(inner[end:])
+		quoted := strconv.Quote(inner[:end])
+		return slip{at, at + size + end + closing, fmt.Sprintf("use straight quotes: `%.80s`", quoted), true, quoted}
+	}
+	word := rest
+	if end := strings.IndexAny(rest, wordEnd); end >= 0 {
+		word = rest[:end]
+	}
+	s := slip{from: at, to: at + len(word), help: "write a value: strings need quotes"}
+	switch b := booleans[strings.ToLower(word)]; {
+	case word == "":
+		_, size := utf8.DecodeRuneInString(rest)
+		s.to += size
+		return s
+	case b != "":
+		s.help, s.fixed, s.instead = fmt.Sprintf("write `%s`", b), true, b
+	case strings.Trim(word, "[{(<=:\\") == word && strconv.Quote(word) == `"`+word+`"`:
+		s.instead, s.fixed = `"`+word+`"`, true
+		s.help = fmt.Sprintf("put quotes around a string: `%.80s`", s.instead)
+	}
+	return s
+}
+
+// keySlip says what is wrong behind a key, or with a line that has none.
+func keySlip(text string, at int) slip {
+	comment := func(n int) slip { return slip{at, at + n, "a comment begins with `#`", true, "#"} }
+	switch {
+	case text[at:] == "":
+	case strings.HasPrefix(text[at:], "//"):
+		return comment(len("//"))
+	case text[at] == ';':
+		return comment(len(";"))
+	case text[at] == ':':
+		return slip{at, at + 1, "write `=` between a key and its value", true, " ="}
+	}
+	_, size := utf8.DecodeRuneInString(text[at:])
+	return slip{from: at, to: at + size, help: "write `=` between a key and its value"}
+}
+
+// labelTwice marks where the key at a byte of the text is defined first, if that is
+// a line of the same segment. message says that it is defined already.
+func (d *decoder) labelTwice(message string, at, segment int) {
+	if segment < 0 || !strings.Contains(message, twice) {
+		return
+	}
+	start, end := d.lay.segments[segment].start, d.lay.segments[segment].end
+	if at < start || at >= end {
+		return // in a table of its own inside the unit
+	}
+	key, _ := headerKey(d.text[at:end])
+	before := d.text[start:at]
+	if len(key) == 0 || strings.Contains(before, `"""`) || strings.Contains(before, `'''`) {
+		return
+	}
+	for line := range strings.Lines(before) {
+		same, size := headerKey(line)
+		if strings.Join(same, "\x00") == strings.Join(key, "\x00") && strings.HasPrefix(line[size:], "=") {
+			indent := len(line) - len(strings.TrimLeft(line, " \t"))
+			span := d.span(start+indent, start+len(strings.TrimRight(line[:size], " \t")))
+			if all := d.diags.All(); d.kept {
+				all[len(all)-1].Labels = []diag.Label{{Span: span, Message: "defined here"}}
+			}
+			return
+		}
+		start += len(line)
+	}
+}
+
+// maxBack bounds how far a header is away from the unit that it is meant for, in
+// headers.
+const maxBack = 100
+
+// meantHeader returns the header of a table of the unit above that was meant by a
+// header of the top level: [socket.options] for [options] below [[socket]]. It
+// returns "" for all others.
+func (d *decoder) meantHeader(key string, header source.Span) string {
+	if header.End > len(d.text) || !isTableOfUnits(key) {
+		return ""
+	}
+	i := sort.Search(len(d.lay.segments), func(i int) bool { return d.lay.segments[i].start >= header.Start })
+	for last := max(i-maxBack, 0); i > last; i-- {
+		s := &d.lay.segments[i-1]
+		if !s.isUnit() {
+			continue
+		}
+		kind, ok := unit.KindOf(s.kind)
+		if !ok {
+			return ""
+		}
+		f, ok := kind.Field(key)
+		if !ok {
+			return ""
+		}
+		if f.Type == unit.TypeTriggers && strings.HasPrefix(d.text[header.Start:], "[[") {
+			return "[[" + s.kind + "." + key + "]]"
+		}
+		if _, table := f.Table(); table || f.Type == unit.TypeOptions || f.Type == unit.TypeEnv {
+			return "[" + s.kind + "." + key + "]"
+		}
+		return ""
+	}
+	return ""
+}
+
+// isTableOfUnits reports whether units of some kind have a key of that name.
+func isTableOfUnits(key string) bool {
+	return slices.ContainsFunc(unit.Kinds, func(k unit.Kind) bool {
+		_, ok := k.Field(key)
+		return ok
+	})
+}

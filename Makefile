@@ -9,7 +9,7 @@ GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false
 GOLANGCI = .tools/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run setup test check lint vet tidy generated fmt generate fuzz bench bench-compiler golden clean install
+.PHONY: help build demo run setup test check lint vet tidy generated fmt generate fuzz bench bench-compiler soak golden clean install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
@@ -65,6 +65,10 @@ bench: ## run every benchmark
 bench-compiler: build ## how fast rindc is, next to its TOML decoder and to systemd-analyze verify
 	go run ./e2e/compilebench -rindc bin/rindc
 
+DURATION ?= 60s
+soak: ## put a daemon under every kind of load for DURATION (60s); no connection may be lost
+	go test ./e2e -count=1 -timeout 0 -run 'TestSoak$$' -v -soak $(DURATION)
+
 golden: ## rewrite golden files and docs/conformance.md; read the diff before committing it
 	go test $$(grep -rl '"update"' --include='*_test.go' . | xargs -n 1 dirname | sort -u) -update
 
@@ -75,6 +79,9 @@ install: build ## install into DESTDIR and PREFIX (/usr)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/rind/plugins
 	install bin/rindc bin/rindrun $(DESTDIR)$(PREFIX)/bin
 	install bin/rind-transport-* $(DESTDIR)$(PREFIX)/lib/rind/plugins
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	sed 's,/usr/bin/,$(PREFIX)/bin/,' dist/systemd/rindrun.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/rindrun.service
+	install -m 644 dist/tmpfiles.d/rind.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 
 $(GOLANGCI): tools/go.mod
 	GOBIN=$(CURDIR)/.tools go -C tools install github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,6 +38,7 @@ type bed struct {
 	path    string     // PATH of the daemon
 	plugins string     // folder with the plugins
 	user    *user.User // of the daemon; nil: the test's
+	within  []string   // command that runs the daemon, such as unshare; nil: none
 
 	control controlv1connect.ControlServiceClient
 
@@ -144,6 +146,10 @@ func (b *bed) start(env ...string) {
 	// over before the clean-up.
 	b.daemon = b.command(context.WithoutCancel(b.t.Context()), "run", b.file("plan.json"))
 	b.daemon.Env = append(b.daemon.Env, "NOTIFY_SOCKET="+b.file("notify.sock"))
+	if len(b.within) > 0 {
+		b.daemon.Path = b.within[0]
+		b.daemon.Args = append(slices.Clone(b.within), append([]string{program("rindrun")}, b.daemon.Args[1:]...)...)
+	}
 	b.daemon.Env = append(b.daemon.Env, env...)
 	b.log = &output{}
 	b.daemon.Stderr = b.log

@@ -23,6 +23,33 @@ func (p *Plan) Allows(list []uint16, who Peer) bool {
 	return slices.ContainsFunc(list, func(id uint16) bool { return p.holds(id, who, seen) })
 }
 
+// Restricted reports whether not everybody may access the socket.
+func (s *Socket) Restricted() bool {
+	return len(s.Permissions) > 0 && !slices.Contains(s.Permissions, AnyPermission)
+}
+
+// Holders returns who holds one of the permissions with these ids, as the plan
+// names them, sorted: users, and groups whose members do. User 0 is not among
+// them, who holds every permission.
+func (p *Plan) Holders(list []uint16) (users, groups []string) {
+	seen := map[uint16]bool{}
+	next := slices.Clone(list)
+	for len(next) > 0 {
+		id := next[len(next)-1]
+		next = next[:len(next)-1]
+		i := slices.IndexFunc(p.Permissions, func(q Permission) bool { return q.ID == id })
+		if seen[id] || i < 0 {
+			continue
+		}
+		seen[id] = true
+		q := &p.Permissions[i]
+		users, groups, next = append(users, q.Users...), append(groups, q.Groups...), append(next, q.Links...)
+	}
+	slices.Sort(users)
+	slices.Sort(groups)
+	return slices.Compact(users), slices.Compact(groups)
+}
+
 // holds reports whether a peer has a permission, or one that implies it.
 func (p *Plan) holds(id uint16, who Peer, seen map[uint16]bool) bool {
 	if seen[id] {

@@ -54,11 +54,13 @@ var Features = []Feature{
 
 // implemented lists the features that the runtime of this release has.
 var implemented = []string{
+	"accept",
 	"activate-on-none",
 	"auto-payload",
 	"branching",
 	"capabilities",
 	"env-file",
+	"flush-pending",
 	"locked-transports",
 	"multiple-instances",
 	"no-new-privileges",
@@ -70,8 +72,12 @@ var implemented = []string{
 	"restart-backoff",
 	"run-variable",
 	"service-after",
+	"service-managed-by",
 	"signal-after",
+	"signal-permissions",
+	"socket-limits",
 	"state-after",
+	"state-permissions",
 	"stop",
 	"timers",
 	"umask",

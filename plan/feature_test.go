@@ -17,7 +17,12 @@ import (
 
 // use has a use of every feature.
 var use = map[string]func(p *plan.Plan){
-	"accept":           func(p *plan.Plan) { p.Sockets[0].Accept, p.Sockets[0].Stdio = true, true },
+	"accept": func(p *plan.Plan) {
+		p.Services = append(p.Services, plan.Service{Name: "web@zeach", Run: []plan.Command{{Exec: "/bin/each"}}})
+		p.Sockets = append(p.Sockets, plan.Socket{
+			Name: "web@zeach", Type: "tcp", Listen: "*:81", Owner: "web@zeach", Lifecycle: plan.Managed, FDName: "connection", Accept: true, Stdio: true,
+		})
+	},
 	"activate-on-none": func(p *plan.Plan) { p.States[1].ActivateOnNone = []plan.Absence{{State: "rind@net-configured"}} },
 	"auto-payload":     func(p *plan.Plan) { p.States[1].AutoPayload = &plan.AutoPayload{Eval: "/bin/x", Timeout: 1} },
 	"branching": func(p *plan.Plan) {
@@ -181,8 +186,11 @@ func TestValidateLanguage(t *testing.T) {
 		want   string // empty: still valid
 	}{
 		{"sound", func(*plan.Plan) {}, ""},
-		{"stdio without accept", func(p *plan.Plan) { p.Sockets[0].Accept = false }, "socket web@http: stdio is for sockets that accept"},
-		{"accept without owner", func(p *plan.Plan) { p.Sockets[0].Owner = "" }, "socket web@http: it accepts, but it has no owner"},
+		{"stdio without accept", func(p *plan.Plan) { p.Sockets[0].Stdio = true }, "socket web@http: stdio is for sockets that accept"},
+		{"accept without owner", func(p *plan.Plan) { p.Sockets[0].Accept, p.Sockets[0].Owner = true, "" }, "socket web@http: it accepts, but it has no owner"},
+		{"accept beside a listener", func(p *plan.Plan) { p.Sockets[0].Accept = true }, "socket web@http: it accepts, but owner web@srv also inherits socket web@admin"},
+		{"accept for each branch", func(p *plan.Plan) { p.Sockets[0].Accept = true }, "socket web@http: it accepts, but owner web@srv has an instance for each branch of a state"},
+		{"connections without accept", func(p *plan.Plan) { p.Sockets[0].Limits.PerSource = 1 }, "max_connections and per_source are for sockets that accept"},
 		{"an option that is not there", func(p *plan.Plan) { p.Sockets[0].Prefer = []string{"mark"} }, `it prefers the option "mark", which it does not have`},
 		{"a negative limit", func(p *plan.Plan) { p.Sockets[0].Limits.PerSource = -1 }, "a limit is negative"},
 		{"a burst without interval", func(p *plan.Plan) { p.Sockets[0].Limits.Interval = 0 }, "limits.burst and limits.interval go together"},

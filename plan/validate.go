@@ -174,6 +174,9 @@ func (v *validator) access(s *Socket) {
 	if l == nil {
 		return
 	}
+	if (l.MaxConnections > 0 || l.PerSource > 0) && !s.Accept {
+		v.problem("max_connections and per_source are for sockets that accept")
+	}
 	if l.Burst < 0 || l.MaxConnections < 0 || l.PerSource < 0 || l.Interval < 0 {
 		v.problem("a limit is negative")
 	}
@@ -204,6 +207,16 @@ func (v *validator) owner(s *Socket) {
 		v.problem("lifecycle is owned, but owner %s has an instance for each branch of a state: which one would an access start?", s.Owner)
 	}
 	siblings := v.index.SocketsOf(s.Owner)
+	if s.Accept {
+		if owner.Branching != nil {
+			v.problem("it accepts, but owner %s has an instance for each branch of a state", s.Owner)
+		}
+		for _, other := range siblings {
+			if !other.Accept {
+				v.problem("it accepts, but owner %s also inherits socket %s", s.Owner, other.Name)
+			}
+		}
+	}
 	if s.Order < 0 || s.Order >= len(siblings) {
 		v.problem("order %d is not below the number of sockets of %s, which is %d", s.Order, s.Owner, len(siblings))
 		return

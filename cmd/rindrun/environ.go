@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // pluginsBelow is where packages install plugins, below their prefix.
@@ -72,9 +74,19 @@ func defaultPluginDirs() []string {
 // notifyTimeout bounds the message to a service manager that does not read.
 const notifyTimeout = 5 * time.Second
 
-// notifyReady sends READY=1 to the socket of a service manager, sd_notify(3); an
+// reloading is the message that a reload begins: with the time of it, by which a
+// service manager tells it from others, it is that of Type=notify-reload.
+func reloading() string {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return "RELOADING=1" // for Type=notify that is all
+	}
+	return fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/int64(time.Microsecond))
+}
+
+// notify sends a message to the socket of a service manager, sd_notify(3); an
 // empty address is none. A name that begins with @ is an abstract one.
-func notifyReady(address string) error {
+func notify(address, message string) error {
 	if address == "" {
 		return nil
 	}
@@ -89,6 +101,6 @@ func notifyReady(address string) error {
 	if err := conn.SetWriteDeadline(time.Now().Add(notifyTimeout)); err != nil {
 		return err
 	}
-	_, err = conn.Write([]byte("READY=1"))
+	_, err = conn.Write([]byte(message))
 	return err
 }

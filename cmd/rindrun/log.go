@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/coreos/go-systemd/v22/journal"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
@@ -38,7 +39,11 @@ func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(w, opts)), nil
 	case formatJournal:
 		opts.ReplaceAttr = withoutTime
-		return slog.New(slog.NewTextHandler(journalWriter{w}, opts)), nil
+		lines := slog.NewTextHandler(journalWriter{w}, opts)
+		if !isJournal(os.Getenv("JOURNAL_STREAM"), os.Stderr) {
+			return slog.New(lines), nil // whoever reads them knows sd-daemon(3)
+		}
+		return slog.New(&journalHandler{least: least, send: journal.Send, other: lines}), nil
 	}
 	return nil, fmt.Errorf("--log-format %q: must be text, json, journal or auto", format)
 }

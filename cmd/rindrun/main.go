@@ -97,7 +97,9 @@ func newRoot() *cobra.Command {
 	root.SetVersionTemplate("rindrun {{.Version}}\n")
 	root.AddCommand(
 		newRunCommand(), newReplayCommand(), newStatusCommand(), newStartCommand(), newStopCommand(),
-		newSetStateCommand(), newRemoveStateCommand(), newEmitCommand(), newShutdownCommand(),
+		newPauseCommand(), newResumeCommand(),
+		newSetStateCommand(), newRemoveStateCommand(), newGetStatesCommand(), newEmitCommand(), newEventsCommand(), newLogsCommand(),
+		newReloadCommand(), newShutdownCommand(), newManCommand(),
 	)
 	return root
 }

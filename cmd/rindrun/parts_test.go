@@ -116,8 +116,8 @@ func TestNotifyReady(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if err := notifyReady(name); err != nil {
-			t.Errorf("notifyReady(%s): %v", name, err)
+		if err := notify(name, "READY=1"); err != nil {
+			t.Errorf("notify(%s): %v", name, err)
 		}
 		if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
@@ -127,12 +127,12 @@ func TestNotifyReady(t *testing.T) {
 			t.Errorf("%s received %q, %v", name, buf[:n], err)
 		}
 	}
-	if err := notifyReady(""); err != nil {
+	if err := notify("", "READY=1"); err != nil {
 		t.Errorf("without a service manager: %v", err)
 	}
 	for _, name := range []string{"relative", path + "-not-there"} {
-		if err := notifyReady(name); err == nil {
-			t.Errorf("notifyReady(%s) succeeded", name)
+		if err := notify(name, "READY=1"); err == nil {
+			t.Errorf("notify(%s) succeeded", name)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/runtime/daemon"
+	"github.com/rind-sockets/rind/runtime/metrics"
 )
 
 // runFlags are the flags of "rindrun run"; each is also a variable of the
@@ -22,7 +24,8 @@ type runFlags struct {
 	runtimeDir, stateDir, socketDir, control string
 	pluginDirs                               []string
 	logFormat, logLevel                      string
-	record                                   string
+	record, metricsListen                    string
+	watch                                    bool
 }
 
 func newRunCommand() *cobra.Command {
@@ -34,8 +37,9 @@ func newRunCommand() *cobra.Command {
 
 SIGTERM or SIGINT stops the services, closes the sockets, removes their paths and
 ends the plugins; a second one does not wait for services that take their time.
-SIGHUP changes nothing. With NOTIFY_SOCKET set, READY=1 is sent once the sockets
-of the plan are open. As root, the working directory is /.`,
+SIGHUP loads the file of the plan again, as rindrun reload does. With NOTIFY_SOCKET set, READY=1 is sent once the sockets
+of the plan are open. As the first process of a container, the daemon is a child of
+this program, which forwards signals to it and reaps what falls to it. As root, the working directory is /.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
@@ -48,6 +52,8 @@ of the plan are open. As root, the working directory is /.`,
 	flags.StringVar(&f.logFormat, "log-format", envOr("RIND_LOG_FORMAT", formatAuto), "text, json, journal, or auto: journal where standard error is the journal, text on a terminal, else json ($RIND_LOG_FORMAT)")
 	flags.StringVar(&f.logLevel, "log-level", envOr("RIND_LOG_LEVEL", "info"), "debug, info, warn or error ($RIND_LOG_LEVEL)")
 	flags.StringVar(&f.record, "record", os.Getenv("RIND_RECORD"), "write everything that happens to this `file`, for rindrun replay ($RIND_RECORD)")
+	flags.StringVar(&f.metricsListen, "metrics-listen", os.Getenv("RIND_METRICS_LISTEN"), "show Prometheus metrics, /healthz and /readyz at a loopback `address` or unix:/path ($RIND_METRICS_LISTEN)")
+	flags.BoolVar(&f.watch, "watch", os.Getenv("RIND_WATCH") != "", "load the file of the plan again whenever it has changed ($RIND_WATCH, not empty)")
 	return cmd
 }
 
@@ -56,14 +62,26 @@ func (f *runFlags) run(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return &statusError{exitUsage, err}
 	}
+	if f.metricsListen != "" {
+		if err := metrics.CheckAddress(f.metricsListen); err != nil {
+			return &statusError{exitUsage, fmt.Errorf("--metrics-listen %w", err)}
+		}
+	}
+	if os.Getpid() == firstProcess {
+		return superviseAsInit(cmd.Context())
+	}
 	p, err := load(path)
 	if err != nil {
+		return &statusError{exitInternal, err}
+	}
+	if path, err = filepath.Abs(path); err != nil { // a reload reads it again
 		return &statusError{exitInternal, err}
 	}
 	opts, err := f.options(p, log)
 	if err != nil {
 		return &statusError{exitInternal, err}
 	}
+	opts.Load = func(other string) (*plan.Plan, error) { return load(cmp.Or(other, path)) }
 	if f.record != "" {
 		// What is in it may be secret, as the payloads of states are.
 		out, err := os.OpenFile(f.record, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_CLOEXEC, 0o600)
@@ -83,6 +101,13 @@ func (f *runFlags) run(cmd *cobra.Command, path string) error {
 	sig := notifySignals(cmd.Context())
 	defer sig.stop()
 	opts.Impatient, opts.Reload = sig.impatient, sig.reload
+	if f.watch {
+		stop, err := watchFile(path, func() { pass(sig.reload) }, log)
+		if err != nil {
+			return &statusError{exitInternal, err}
+		}
+		defer stop()
+	}
 	if err := daemon.Run(sig.ctx, opts); err != nil {
 		lastWord(cmd.ErrOrStderr(), err)
 		return &statusError{status: exitInternal}
@@ -112,8 +137,9 @@ func lastWord(w io.Writer, err error) {
 func (f *runFlags) options(p *plan.Plan, log *slog.Logger) (daemon.Options, error) {
 	opts := daemon.Options{
 		Plan: p, RuntimeDir: f.runtimeDir, StateDir: f.stateDir, SocketDir: f.socketDir, Control: f.control,
-		PluginDirs: slices.Clone(f.pluginDirs), Environ: os.Environ(), Version: version, Log: log,
-		Ready: func() error { return notifyReady(os.Getenv("NOTIFY_SOCKET")) },
+		PluginDirs: slices.Clone(f.pluginDirs), Environ: os.Environ(), MetricsListen: f.metricsListen, Version: version, Log: log,
+		Ready:     func() error { return notify(os.Getenv("NOTIFY_SOCKET"), "READY=1") },
+		Reloading: func() error { return notify(os.Getenv("NOTIFY_SOCKET"), reloading()) },
 	}
 	paths := []*string{&opts.RuntimeDir, &opts.StateDir, &opts.SocketDir, &opts.Control}
 	for i := range opts.PluginDirs {

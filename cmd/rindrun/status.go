@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 	"github.com/rind-sockets/rind/api/rind/control/v1/controlv1connect"
@@ -100,7 +101,20 @@ func show(w io.Writer, resp *controlv1.StatusResponse, asJSON, brief bool) error
 	return out.result()
 }
 
-// jsonText is indented anew, because protojson varies its spaces on purpose.
+// jsonLine is compacted, because protojson varies its spaces on purpose.
+func jsonLine(m proto.Message) ([]byte, error) {
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, err
+	}
+	return compact.Bytes(), nil
+}
+
+// jsonText is indented anew, for the same reason.
 func jsonText(resp *controlv1.StatusResponse) ([]byte, error) {
 	text, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(resp)
 	if err != nil {

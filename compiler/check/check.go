@@ -43,6 +43,7 @@ var Rules = []Rule{
 	ownedWithoutOwner,
 	invalidFDName,
 	sameFDName,
+	acceptOwner,
 	unknownPermission,
 	emptyPermissions,
 	noPeerIdentity,

@@ -59,7 +59,7 @@ run.exec = "/usr/bin/web"
 		}
 		first := map[key]*Socket{}
 		for _, s := range p.Sockets {
-			if s.Owner == nil {
+			if s.Owner == nil || s.Unit.Accept.Value { // each process has one connection
 				continue
 			}
 			k := key{s.Owner.Name, s.FDName()}
@@ -78,9 +78,18 @@ run.exec = "/usr/bin/web"
 	},
 }
 
-// FDName returns the name of the descriptor: that of the socket unless the unit
-// says otherwise.
-func (s *Socket) FDName() string { return s.fdNameAt().Value }
+// connectionName is what a connection is called that a process gets alone, as
+// sd_listen_fds(3) has it for Accept=yes.
+const connectionName = "connection"
+
+// FDName returns the name of the descriptor: unless the unit says otherwise, that
+// of the socket, or "connection" where the process gets one.
+func (s *Socket) FDName() string {
+	if s.Unit.Accept.Value && !s.Unit.FDName.Set() {
+		return connectionName
+	}
+	return s.fdNameAt().Value
+}
 
 func (s *Socket) fdNameAt() unit.String {
 	if s.Unit.FDName.Set() {

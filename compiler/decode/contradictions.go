@@ -45,6 +45,16 @@ func (b *binder) socketKeys(s *unit.Socket) {
 	if s.Accept.Value && datagrams(s) {
 		b.contradiction(s.Accept.At, "remove it: the owner reads the datagrams", "`accept` is for connections, and %s has datagrams", b.what)
 	}
+	if l := s.Limits; l != nil && !s.Accept.Value {
+		// Whoever takes the connections is the only one who knows when they end.
+		const help = "add `accept = true`, or remove it: an owner that takes its connections itself has to count them"
+		if l.MaxConnections.Set() {
+			b.contradiction(l.MaxConnections.At, help, "`max-connections` is about the connections of `accept`")
+		}
+		if l.PerSource.Set() {
+			b.contradiction(l.PerSource.At, help, "`per-source` is about the connections of `accept`")
+		}
+	}
 	if s.Stdio.Value && !s.Accept.Value {
 		b.contradiction(s.Stdio.At, "add `accept = true`, or remove it", "`stdio` is about the connections of `accept`")
 	}

@@ -175,6 +175,11 @@ func (w *world) carryOut(f flow.Effect) {
 		w.later(flow.Inspected{Socket: f.Socket, Waiting: w.sockets[f.Socket].ids()})
 	case flow.Serve:
 		w.serve(w.sockets[f.Socket])
+	case flow.Accept:
+		w.accept(w.sockets[f.Socket], f.Most)
+	case flow.Flush:
+		w.sockets[f.Socket].waiting = nil
+		w.later(flow.Flushed(f))
 	case flow.Spawn:
 		w.spawn(f)
 	case flow.Kill:
@@ -198,7 +203,7 @@ func (w *world) carryOut(f flow.Effect) {
 		w.announce(f)
 	case flow.Report:
 		w.note(happening{what: problem, text: "problem: " + strings.Join(slices.DeleteFunc([]string{f.Message, f.Name, f.Detail}, isEmpty), ": ")})
-	case flow.Persist, flow.Exit:
+	case flow.Dismiss, flow.Persist, flow.Exit, flow.TakePlan, flow.TakeService: // no scenario reloads
 	}
 }
 
@@ -242,6 +247,20 @@ func (w *world) serve(s *listener) {
 	w.later(flow.Served{Socket: s.def.Name})
 }
 
+// accept takes some of those who wait at a socket whose owner gets each of them.
+func (w *world) accept(s *listener, most int) {
+	n := min(most, len(s.waiting))
+	for _, c := range s.waiting[:n] {
+		source := ""
+		if c.access.UID >= 0 {
+			source = "uid " + strconv.Itoa(c.access.UID)
+		}
+		w.later(flow.Connected{Socket: s.def.Name, Connection: c.id, Source: source, Access: c.access})
+	}
+	s.waiting = s.waiting[n:]
+	w.later(flow.Served{Socket: s.def.Name})
+}
+
 // access is somebody who connects, or sends a datagram.
 func (w *world) access(st step, who plan.Peer) error {
 	s := w.sockets[st.name]
@@ -261,7 +280,7 @@ func (w *world) access(st step, who plan.Peer) error {
 		access.UID = int(who.UID)
 	}
 	s.waiting = append(s.waiting, connection{w.queued, access})
-	if owner := w.ownerRuns(s.def); owner {
+	if owner := w.ownerRuns(s.def); owner && !s.def.Accept {
 		s.waiting = nil // it takes everybody at once
 		return nil
 	}

@@ -60,13 +60,14 @@ var mayImport = map[string][]string{
 	"runtime/record":                       {"plan", "plan/cond", "runtime/flow"},
 	"runtime/store":                        {"plan", "plan/cond"},
 	"runtime/notify":                       {},
+	"runtime/metrics":                      {"plan", "runtime/flow"},
 	"runtime/peer":                         {},
 	"runtime/proc":                         {"runtime/proc/nofile"},
 	"runtime/proc/nofile":                  {},
 	"runtime/pluginhost":                   {"internal/fdpass", "plugins/transport/transportv1", "plugins/transport/wire"},
-	"runtime/control":                      {"api/rind/control/v1", "api/rind/control/v1/controlv1connect", "plan", "plan/cond", "runtime/flow", "runtime/peer"},
-	"runtime/daemon":                       {"api/rind/control/v1", "plan", "plan/cond", "plugins/transport/transportv1", "runtime/control", "runtime/flow", "runtime/listen", "runtime/loop", "runtime/notify", "runtime/peer", "runtime/pluginhost", "runtime/proc", "runtime/record", "runtime/store"},
-	"cmd/rindrun":                          {"api/rind/control/v1", "api/rind/control/v1/controlv1connect", "plan", "runtime/control", "runtime/daemon", "runtime/proc", "runtime/record"},
+	"runtime/control":                      {"api/rind/control/v1", "api/rind/control/v1/controlv1connect", "plan", "plan/cond", "runtime/flow", "runtime/loop", "runtime/peer"},
+	"runtime/daemon":                       {"api/rind/control/v1", "plan", "plan/cond", "plan/diff", "plugins/transport/transportv1", "runtime/control", "runtime/flow", "runtime/listen", "runtime/loop", "runtime/metrics", "runtime/notify", "runtime/peer", "runtime/pluginhost", "runtime/proc", "runtime/record", "runtime/store"},
+	"cmd/rindrun":                          {"api/rind/control/v1", "api/rind/control/v1/controlv1connect", "plan", "runtime/control", "runtime/daemon", "runtime/metrics", "runtime/proc", "runtime/record"},
 
 	// Plugins.
 	"plugins":                         {"plugins/manifest"},

@@ -18,6 +18,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plan/cond"
 	"github.com/rind-sockets/rind/runtime/flow"
+	"github.com/rind-sockets/rind/runtime/loop"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,6 +46,10 @@ func (en engine) Ask(_ context.Context, by string, event func(flow.Request) flow
 }
 
 func (en engine) Snapshot(context.Context) (flow.Snapshot, error) { return en.e.Snapshot(), nil }
+
+func (en engine) Watch(context.Context) (<-chan loop.Announcement, error) {
+	return nil, loop.ErrClosed
+}
 
 func testOptions(shutdown func(cause string)) Options {
 	p := testPlan()

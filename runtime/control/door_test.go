@@ -119,13 +119,13 @@ func TestS120StrangersMayOnlyLook(t *testing.T) {
 	up := flow.SetState{State: "net@up", Value: mustJSON(t, `{"id":1}`)}
 	e.e.Step(up)
 	before := e.e.Snapshot()
-	h := &handler{
-		plan: p, names: newDirectory(p), engine: e, allowed: allowOwner(os.Getuid()),
-		facts: func() Facts { return Facts{} }, shutdown: func(string) { t.Error("a stranger shut the daemon down") },
-	}
+	h := newHandler(Options{
+		Plan: p, Engine: e,
+		Facts: func() Facts { return Facts{} }, Shutdown: func(string) { t.Error("a stranger shut the daemon down") },
+	}, 1, os.Getuid())
 	s := &Server{}
 	_, service := controlv1connect.NewControlServiceHandler(h, connect.WithReadMaxBytes(maxMessage))
-	c := controlv1connect.NewControlServiceClient(inProcess{asStranger(s.bounded(service, h.allowed))}, "http://rindrun")
+	c := controlv1connect.NewControlServiceClient(inProcess{asStranger(s.bounded(service, h))}, "http://rindrun")
 	ctx := t.Context()
 	calls := map[string]func() error{
 		"Start": func() error {

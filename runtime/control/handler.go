@@ -4,19 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"connectrpc.com/connect"
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
-	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plan/cond"
 	"github.com/rind-sockets/rind/runtime/flow"
+	"github.com/rind-sockets/rind/runtime/loop"
 )
 
 // Engine is the part of the loop that the control interface needs.
 type Engine interface {
 	Ask(ctx context.Context, by string, event func(flow.Request) flow.Event) (flow.Reply, error)
 	Snapshot(ctx context.Context) (flow.Snapshot, error)
+	Watch(ctx context.Context) (<-chan loop.Announcement, error)
 }
 
 // Facts is what the status shows beyond the engine's own.
@@ -29,26 +31,37 @@ type Facts struct {
 
 // handler answers the calls. The caller of each is in its context.
 type handler struct {
-	plan     *plan.Plan
-	names    *directory
+	view     atomic.Pointer[view]
 	engine   Engine
 	facts    func() Facts
 	shutdown func(cause string)
+	reload   func(ctx context.Context, r Reload) (Reloaded, error)
+	logs     func(services []string, lines int) []*controlv1.LogLine
 	pid      int
-	allowed  func(caller) error
+	own      int // the daemon's user
+	watches  watches
+}
+
+func newHandler(o Options, pid, own int) *handler {
+	h := &handler{
+		engine: o.Engine, facts: o.Facts, shutdown: o.Shutdown, reload: o.Reload, logs: o.Logs, pid: pid, own: own,
+	}
+	h.view.Store(newView(o.Plan, own))
+	return h
 }
 
 // Status implements the service. Everybody may look, but the payloads of states
 // are for those who may set them: a state that is set and has no branches in the
 // answer is one whose payload is not shown.
 func (h *handler) Status(ctx context.Context, _ *controlv1.StatusRequest) (*controlv1.StatusResponse, error) {
+	v, who := h.view.Load(), callerOf(ctx)
 	snap, err := h.engine.Snapshot(ctx)
 	if err != nil {
 		return nil, unavailable(err)
 	}
 	facts := h.facts()
 	resp := &controlv1.StatusResponse{
-		Version: facts.Version, PlanDigest: h.plan.Digest, Pid: int32(h.pid),
+		Version: facts.Version, PlanDigest: v.plan.Digest, Pid: int32(h.pid),
 		Plugins: facts.Plugins, OpenDescriptors: int32(facts.OpenDescriptors),
 		Store: facts.Store,
 	}
@@ -68,12 +81,11 @@ func (h *handler) Status(ctx context.Context, _ *controlv1.StatusRequest) (*cont
 			Name: string(t.Def.Name), State: string(t.State), Reason: t.Reason, Ends: t.Ends,
 		})
 	}
-	mayRead := h.allowed(callerOf(ctx)) == nil
 	for _, s := range snap.States {
 		st := &controlv1.StateStatus{Name: string(s.Name)}
-		if mayRead {
-			for _, v := range s.Branches {
-				st.Branches = append(st.Branches, toWire(v))
+		if v.mayRead(who, cond.State, s.Name) {
+			for _, value := range s.Branches {
+				st.Branches = append(st.Branches, toWire(value))
 			}
 			st.Follows = s.Follows
 		}
@@ -113,41 +125,59 @@ func (h *handler) Stop(ctx context.Context, req *controlv1.StopRequest) (*contro
 // maxNames bounds one call of Start or Stop.
 const maxNames = 1000
 
-// each asks for one operation per name. A name that leads nowhere, or an
-// operation that fails, is a result and does not stop the others. then follows
-// what did not fail, and may be nil.
+// each asks for one operation per name. A name that leads nowhere, an operation that
+// the caller may not ask for, or one that fails, is a result and does not stop the
+// others; a caller who may ask for none of them is refused. then follows what did not
+// fail, and may be nil.
 func (h *handler) each(ctx context.Context, kind controlv1.UnitKind, names []string, event func(unit, flow.Request) flow.Event, then keeper) ([]*controlv1.UnitResult, error) {
-	if err := h.mayChange(ctx); err != nil {
-		return nil, err
+	v, who := h.view.Load(), callerOf(ctx)
+	if !v.known(who) {
+		return nil, v.errNothing(who)
 	}
-	who := callerOf(ctx)
 	if len(names) == 0 || len(names) > maxNames {
 		return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("%d names, want 1 to %d", len(names), maxNames))
 	}
 	results := make([]*controlv1.UnitResult, 0, len(names))
+	var refusal error // the last one
+	refusals := 0
 	for _, name := range names {
-		u, err := h.names.unit(kind, name)
+		u, err := v.names.unit(kind, name)
 		if err != nil {
 			results = append(results, refused(kind, name, err))
 			continue
 		}
 		result := &controlv1.UnitResult{Name: u.title(), Kind: u.kind}
 		results = append(results, result)
-		if then != nil && u.instance != "" {
-			result.Outcome, result.Message = controlv1.Outcome_OUTCOME_FAILED, "failed: only a whole service can start with the daemon"
+		if err := v.mayOperate(who, u); err != nil {
+			refusal = err
+			refusals++
+			result.Outcome, result.Message = controlv1.Outcome_OUTCOME_DENIED, err.Error()
 			continue
 		}
-		reply, err := h.engine.Ask(ctx, who.String(), func(r flow.Request) flow.Event { return event(u, r) })
-		if err != nil { // what was done before is still worth knowing
-			result.Outcome, result.Message = controlv1.Outcome_OUTCOME_FAILED, "failed: "+err.Error()
-			continue
-		}
-		result.Outcome, result.Message = outcome(reply.Outcome), reply.Message
-		if then != nil && (reply.Outcome == flow.Done || reply.Outcome == flow.Unchanged) {
-			then(ctx, u, result)
-		}
+		takeTime(ctx)
+		h.operate(ctx, u, event, then, result)
+	}
+	if refusals == len(names) {
+		return nil, denied(refusal)
 	}
 	return results, nil
+}
+
+// operate asks for one operation and says in result what came of it.
+func (h *handler) operate(ctx context.Context, u unit, event func(unit, flow.Request) flow.Event, then keeper, result *controlv1.UnitResult) {
+	if then != nil && u.instance != "" {
+		result.Outcome, result.Message = controlv1.Outcome_OUTCOME_FAILED, "failed: only a whole service can start with the daemon"
+		return
+	}
+	reply, err := h.engine.Ask(ctx, callerOf(ctx).String(), func(r flow.Request) flow.Event { return event(u, r) })
+	if err != nil { // what was done before is still worth knowing
+		result.Outcome, result.Message = controlv1.Outcome_OUTCOME_FAILED, "failed: "+err.Error()
+		return
+	}
+	result.Outcome, result.Message = outcome(reply.Outcome), reply.Message
+	if then != nil && (reply.Outcome == flow.Done || reply.Outcome == flow.Unchanged) {
+		then(ctx, u, result)
+	}
 }
 
 func refused(kind controlv1.UnitKind, name string, err error) *controlv1.UnitResult {
@@ -160,14 +190,13 @@ func refused(kind controlv1.UnitKind, name string, err error) *controlv1.UnitRes
 
 // SetState implements the service.
 func (h *handler) SetState(ctx context.Context, req *controlv1.SetStateRequest) (*controlv1.SetStateResponse, error) {
-	if err := h.mayChange(ctx); err != nil {
+	v := h.view.Load()
+	name, err := v.stateFor(callerOf(ctx), req.GetName())
+	if err != nil {
 		return nil, err
 	}
-	name, err := h.names.state(req.GetName())
-	if err != nil {
-		return nil, badName(err)
-	}
-	value, err := fromWire(req.GetPayload(), h.stateKind(name))
+	takeTime(ctx)
+	value, err := fromWire(req.GetPayload(), v.states[name].Payload)
 	if err != nil {
 		return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("state %s: %w", name, err))
 	}
@@ -182,13 +211,11 @@ func (h *handler) SetState(ctx context.Context, req *controlv1.SetStateRequest) 
 
 // RemoveState implements the service.
 func (h *handler) RemoveState(ctx context.Context, req *controlv1.RemoveStateRequest) (*controlv1.RemoveStateResponse, error) {
-	if err := h.mayChange(ctx); err != nil {
+	name, err := h.view.Load().stateFor(callerOf(ctx), req.GetName())
+	if err != nil {
 		return nil, err
 	}
-	name, err := h.names.state(req.GetName())
-	if err != nil {
-		return nil, badName(err)
-	}
+	takeTime(ctx)
 	var filter *cond.Guard
 	if text := req.GetFilter(); text != "" {
 		v, err := cond.ParseJSON([]byte(text))
@@ -208,14 +235,13 @@ func (h *handler) RemoveState(ctx context.Context, req *controlv1.RemoveStateReq
 
 // Emit implements the service.
 func (h *handler) Emit(ctx context.Context, req *controlv1.EmitRequest) (*controlv1.EmitResponse, error) {
-	if err := h.mayChange(ctx); err != nil {
+	v := h.view.Load()
+	name, err := v.signalFor(callerOf(ctx), req.GetName())
+	if err != nil {
 		return nil, err
 	}
-	name, err := h.names.signal(req.GetName())
-	if err != nil {
-		return nil, badName(err)
-	}
-	value, err := fromWire(req.GetPayload(), h.signalKind(name))
+	takeTime(ctx)
+	value, err := fromWire(req.GetPayload(), v.signals[name].Payload)
 	if err != nil {
 		return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("signal %s: %w", name, err))
 	}
@@ -230,20 +256,11 @@ func (h *handler) Emit(ctx context.Context, req *controlv1.EmitRequest) (*contro
 
 // Shutdown implements the service.
 func (h *handler) Shutdown(ctx context.Context, _ *controlv1.ShutdownRequest) (*controlv1.ShutdownResponse, error) {
-	if err := h.mayChange(ctx); err != nil {
+	if err := h.onlyManagers(ctx, "end the daemon"); err != nil {
 		return nil, err
 	}
 	h.shutdown("command by " + callerOf(ctx).String())
 	return &controlv1.ShutdownResponse{}, nil
-}
-
-// mayChange refuses a caller who may only look. It comes before anything of the
-// request is read: what there is to change is not a stranger's business.
-func (h *handler) mayChange(ctx context.Context) error {
-	if err := h.allowed(callerOf(ctx)); err != nil {
-		return connect.NewError(connect.CodePermissionDenied, err)
-	}
-	return nil
 }
 
 // ask sends one event in the caller's name; everything but success is an error.
@@ -258,24 +275,6 @@ func (h *handler) ask(ctx context.Context, event func(flow.Request) flow.Event) 
 		return flow.Reply{}, connect.NewError(connect.CodeInvalidArgument, errors.New(reply.Message))
 	}
 	return reply, nil
-}
-
-func (h *handler) stateKind(name plan.Name) cond.Kind {
-	for _, st := range flow.States(h.plan) {
-		if st.Name == name {
-			return st.Payload
-		}
-	}
-	return 0
-}
-
-func (h *handler) signalKind(name plan.Name) cond.Kind {
-	for i := range h.plan.Signals {
-		if h.plan.Signals[i].Name == name {
-			return h.plan.Signals[i].Payload
-		}
-	}
-	return 0
 }
 
 func badName(err error) error {

@@ -33,7 +33,7 @@ func (h *handler) persist(ctx context.Context, u unit, result *controlv1.UnitRes
 		return
 	}
 	reply, err := h.ask(ctx, func(r flow.Request) flow.Event {
-		return flow.SetState{State: flow.ActiveState, Value: cond.StringValue(h.names.active(u)), From: r}
+		return flow.SetState{State: flow.ActiveState, Value: cond.StringValue(h.view.Load().names.active(u)), From: r}
 	})
 	kept(result, reply, err, "persistent", "not persistent")
 }
@@ -44,7 +44,7 @@ func (h *handler) forget(ctx context.Context, u unit, result *controlv1.UnitResu
 		kept(result, flow.Reply{}, errInstance, "", "nothing is forgotten")
 		return
 	}
-	name := h.names.active(u)
+	name := h.view.Load().names.active(u)
 	filter := &cond.Guard{Pred: &cond.Pred{Root: cond.Target, Op: cond.OpEqual, Lit: name}}
 	reply, err := h.ask(ctx, func(r flow.Request) flow.Event {
 		return flow.RemoveState{State: flow.ActiveState, Filter: filter, From: r}

@@ -11,11 +11,14 @@ import (
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/runtime/flow"
+	"github.com/rind-sockets/rind/runtime/loop"
 )
 
 // kernel answers what an engine asks for: everything can be opened but
 // old/dns@udp.
 type kernel struct{ e *flow.Engine }
+
+func (k kernel) Watch(context.Context) (<-chan loop.Announcement, error) { return nil, loop.ErrClosed }
 
 func (k kernel) Snapshot(context.Context) (flow.Snapshot, error) { return k.e.Snapshot(), nil }
 
@@ -119,7 +122,7 @@ func TestPersist(t *testing.T) {
 }
 
 func TestPersistInstance(t *testing.T) {
-	h := &handler{names: newDirectory(testPlan())}
+	h := newHandler(Options{Plan: testPlan()}, 1, 0)
 	u := unit{kind: controlv1.UnitKind_UNIT_KIND_SERVICE, name: "web@app", instance: "a"}
 	for _, tt := range []struct {
 		name string

@@ -16,6 +16,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 	"github.com/rind-sockets/rind/api/rind/control/v1/controlv1connect"
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/runtime/peer"
@@ -44,20 +45,29 @@ const (
 	maxPath = 107
 )
 
-// Options say what a server offers. All fields are required.
+// Options say what a server offers. All fields but Reload and Logs are required.
 type Options struct {
 	Plan     *plan.Plan
 	Engine   Engine
 	Facts    func() Facts
 	Shutdown func(cause string) // begins the shutdown and returns
 	Log      *slog.Logger
+
+	// Reload applies another plan, or says what would happen, and returns what
+	// changes. Nil refuses.
+	Reload func(ctx context.Context, r Reload) (Reloaded, error)
+
+	// Logs returns the last lines that these services have printed, at most so many
+	// of each; 0 is all that is kept. Nil has none.
+	Logs func(services []string, lines int) []*controlv1.LogLine
 }
 
 // Server is one control socket.
 type Server struct {
-	http *http.Server
-	door *door
-	done chan error
+	http    *http.Server
+	door    *door
+	handler *handler
+	done    chan error
 
 	mu      sync.Mutex
 	closing bool           // no further calls
@@ -72,18 +82,15 @@ func Listen(ctx context.Context, path string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	h := &handler{
-		plan: o.Plan, names: newDirectory(o.Plan), engine: o.Engine, facts: o.Facts,
-		shutdown: o.Shutdown, pid: os.Getpid(), allowed: allowOwner(os.Getuid()),
-	}
+	h := newHandler(o, os.Getpid(), os.Getuid())
 	mux := http.NewServeMux()
 	mux.Handle(controlv1connect.NewControlServiceHandler(h, connect.WithReadMaxBytes(maxMessage)))
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // gRPC
-	s := &Server{door: d, done: make(chan error, 1)}
+	s := &Server{door: d, handler: h, done: make(chan error, 1)}
 	s.http = &http.Server{
-		Handler:           s.bounded(mux, h.allowed),
+		Handler:           s.bounded(mux, h),
 		Protocols:         protocols,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ReadHeaderTimeout: readTimeout,
@@ -104,9 +111,16 @@ func Listen(ctx context.Context, path string, o Options) (*Server, error) {
 	return s, nil
 }
 
+// SetPlan looks up whom the permissions of a plan mean, which may take time, and
+// returns what tells the server that this is the plan from now on, which does not.
+func (s *Server) SetPlan(p *plan.Plan) (now func()) {
+	v := newView(p, s.handler.own)
+	return func() { s.handler.view.Store(v) }
+}
+
 // bounded keeps those who may only ask from keeping the daemon busy: they wait
 // for each other, and not for whoever may change things.
-func (s *Server) bounded(next http.Handler, allowed func(caller) error) http.Handler {
+func (s *Server) bounded(next http.Handler, h *handler) http.Handler {
 	asking := make(chan struct{}, maxAsking)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.begin() {
@@ -114,17 +128,40 @@ func (s *Server) bounded(next http.Handler, allowed func(caller) error) http.Han
 			return
 		}
 		defer s.calls.Done()
-		if allowed(callerOf(r.Context())) != nil {
+		turn := &turn{leave: func() {}, conn: http.NewResponseController(w)}
+		if v, who := h.view.Load(), callerOf(r.Context()); !v.manages(who) {
 			select {
 			case asking <- struct{}{}:
-				defer func() { <-asking }()
+				leave := sync.OnceFunc(func() { <-asking })
+				defer leave()
+				turn.leave = leave
 			case <-r.Context().Done():
 				return // so is the connection
 			}
-			r.Body = http.MaxBytesReader(w, r.Body, maxQuestion)
+			if !v.known(who) {
+				r.Body = http.MaxBytesReader(w, r.Body, maxQuestion)
+			}
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), turnKey{}, turn)))
 	})
+}
+
+// turn is one call being answered.
+type turn struct {
+	leave func() // the queue of those who may only ask
+	conn  *http.ResponseController
+}
+
+type turnKey struct{}
+
+// takeTime is said by a call that has been read and may be made: what it does takes
+// as long as it takes. Others shall not wait for that, and the limit for sending a
+// request is no limit for its answer: net/http would end the context of the call.
+func takeTime(ctx context.Context) {
+	if t, ok := ctx.Value(turnKey{}).(*turn); ok {
+		t.leave()
+		_ = t.conn.SetReadDeadline(time.Time{}) // not every connection has one
+	}
 }
 
 // begin counts a call in, unless the server is being closed.
@@ -195,17 +232,4 @@ func callerOf(ctx context.Context) caller {
 		return caller{err: errors.New("no connection")}
 	}
 	return c
-}
-
-// allowOwner lets uid 0 and the daemon's own user change things.
-func allowOwner(own int) func(caller) error {
-	return func(c caller) error {
-		switch {
-		case c.err != nil:
-			return fmt.Errorf("permission denied: the caller is unknown: %w", c.err)
-		case c.cred.UID == 0 || int(c.cred.UID) == own:
-			return nil
-		}
-		return fmt.Errorf("permission denied for %v: only uid 0 and the daemon's user (uid %d) may change anything", c, own)
-	}
 }

@@ -46,6 +46,10 @@ type Options struct {
 	// It stays open.
 	Record io.Writer
 
+	// MetricsListen is where metrics and health checks are shown, a loopback
+	// address or unix: and a path, as metrics.CheckAddress allows; empty: nowhere.
+	MetricsListen string
+
 	Version string
 
 	// Log may make who writes to it wait. The daemon goes on meanwhile; services
@@ -57,9 +61,17 @@ type Options struct {
 	// is logged.
 	Ready func() error
 
-	// Reload gets a value for each request to reload the plan, which is refused
-	// with a line in the log. It may be nil.
+	// Reload gets a value for each request to load the plan's file again. It may be
+	// nil.
 	Reload <-chan struct{}
+
+	// Load reads the plan at a path; "" is the file that Plan is from. Nil: there is
+	// no other plan than Plan.
+	Load func(path string) (*plan.Plan, error)
+
+	// Reloading is called before a reload, and Ready after it, whatever came of it.
+	// Nil is not called.
+	Reloading func() error
 
 	// Impatient gets a value for each further request to end at once, while the
 	// daemon is already shutting down. It may be nil.
@@ -91,10 +103,14 @@ type daemon struct {
 
 	states    *states               // nil without a StateDir
 	variables map[string]cond.Value // that the environment overrides
+	rules     rules                 // the loop's, once it runs
+	reloads   reloads
+	server    *control.Server
 
 	sockets   *sockets
 	commands  *commands
 	processes *processes
+	observed  observation
 
 	// tasks are the workers. They end when what they wait for ends, which the
 	// shutdown of the engine brings about, or with their context.
@@ -113,16 +129,18 @@ func Run(ctx context.Context, opts Options) error {
 	d := &daemon{opts: opts, relay: newRelay(opts.Log.Handler())}
 	defer d.relay.close()
 	d.log = slog.New(d.relay)
+	d.reloads.current = opts.Plan
 	d.host = pluginhost.New(pluginhost.Options{
 		Dirs: opts.PluginDirs, RuntimeDir: opts.RuntimeDir, Version: opts.Version, Log: d.log,
 	})
-	err := d.findPlugins()
+	err := d.findPlugins(opts.Plan)
 	if err != nil {
 		return err // nothing has been touched
 	}
 	if d.variables, err = variables(opts.Plan, opts.Environ); err != nil {
 		return err
 	}
+	d.rules = resolveRules(opts.Plan, d.log)
 	lock, err := lockDir(opts.RuntimeDir)
 	if err != nil {
 		return err
@@ -131,10 +149,10 @@ func Run(ctx context.Context, opts Options) error {
 }
 
 // findPlugins checks that there is a plugin for every transport of the plan.
-func (d *daemon) findPlugins() error {
+func (d *daemon) findPlugins(p *plan.Plan) error {
 	var missing []string
-	for _, t := range d.opts.Plan.Transports {
-		if _, err := d.host.Find(t.Name); err != nil {
+	for i := range p.Transports {
+		if _, err := d.host.Find(p.Transports[i].PluginName()); err != nil {
 			missing = append(missing, err.Error())
 		}
 	}
@@ -156,12 +174,21 @@ func (d *daemon) run(ctx context.Context) error {
 	if err := d.openStates(work); err != nil {
 		return errors.Join(err, set.Close())
 	}
-	server, err := control.Listen(work, d.opts.Control, control.Options{
+	controls := control.Options{
 		Plan: d.opts.Plan, Engine: d.loop, Facts: d.facts, Log: d.log,
 		Shutdown: func(cause string) { d.loop.Post(flow.Shutdown{Cause: cause}) },
-	})
+		Logs:     d.processes.last.last,
+	}
+	if d.opts.Load != nil {
+		controls.Reload = d.reload
+	}
+	server, err := control.Listen(work, d.opts.Control, controls)
+	d.server = server
 	if err != nil {
 		return errors.Join(err, d.closeStates(work), set.Close())
+	}
+	if err := d.observe(work); err != nil {
+		return errors.Join(err, server.Close(work), d.closeStates(work), set.Close())
 	}
 	watching := make(chan error, 1)
 	go func() { watching <- d.watch(work, set) }()
@@ -172,12 +199,13 @@ func (d *daemon) run(ctx context.Context) error {
 	recorder := d.startRecord()
 	d.loop.Post(flow.Boot{})
 	d.loop.Run(ctx)
+	d.sockets.dismissAll()
 	d.endRecord(recorder)
 
 	d.finishCommands(work)
 	closing, cancel := context.WithTimeout(work, closeTimeout)
 	defer cancel()
-	errs := []error{server.Close(closing), d.closeStates(closing), d.host.Close(closing)}
+	errs := []error{d.observed.close(closing), server.Close(closing), d.closeStates(closing), d.host.Close(closing)}
 	stopWork()
 	d.relay.end() // what services have printed is still on its way
 	errs = append(errs, <-watching, set.Close())
@@ -189,16 +217,19 @@ func (d *daemon) run(ctx context.Context) error {
 
 // assemble connects the parts, which nothing has started yet.
 func (d *daemon) assemble(work context.Context, set *listen.Set) {
-	r := &runner{ctx: work, tasks: &d.tasks, log: d.log, printed: slog.New(d.relay.patient())}
+	r := &runner{ctx: work, tasks: &d.tasks, log: d.log, printed: slog.New(d.relay.patient()), last: newLastLines()}
 	environ := inherited(d.opts.Environ)
 	d.loop = loop.New(flow.New(d.opts.Plan, d.config()), d.log)
 	d.commands = newCommands(r, environ)
 	d.sockets = newSockets(work, d, set)
 	d.processes = newProcesses(r, d, environ)
-	d.loop.Connect(d.sockets, d.processes, loop.Hooks{Ready: d.ready, Ending: d.ending})
+	d.loop.Connect(d.sockets, d.processes, loop.Hooks{
+		Ready: d.ready, Ending: d.ending, Plan: d.takePlan, Service: d.processes.takeService,
+	})
 }
 
 func (d *daemon) ready() {
+	d.observed.ready.Store(true)
 	d.log.Info("ready", slog.Int("sockets", len(d.opts.Plan.Sockets)), slog.String("control", d.opts.Control))
 	if d.opts.Ready != nil {
 		d.tasks.Go(d.callReady) // it may block, and this is the loop
@@ -213,6 +244,7 @@ func (d *daemon) callReady() {
 
 // ending makes whatever nobody needs any more end soon.
 func (d *daemon) ending(cause string, again bool) {
+	d.observed.ready.Store(false)
 	d.log.Info("shutting down", slog.String("cause", cause), slog.Bool("hurry", again))
 	if again {
 		d.hurried = true
@@ -240,7 +272,7 @@ func (d *daemon) listen(ctx context.Context, done chan<- struct{}) {
 		case <-ctx.Done():
 			return
 		case <-d.opts.Reload:
-			d.log.WarnContext(ctx, "reload refused: this version cannot, restart it for another plan")
+			d.tasks.Go(func() { d.reloadFile(ctx) })
 		case <-d.opts.Impatient:
 			d.loop.Post(flow.Shutdown{Cause: "asked again"})
 		}

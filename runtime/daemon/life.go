@@ -30,6 +30,7 @@ type life struct {
 	*processes
 
 	id  flow.ProcessID
+	def *plan.Service // as it was when the process was started
 	who slog.Attr
 
 	first *proc.Process
@@ -46,17 +47,18 @@ type life struct {
 }
 
 // start starts the process. Whatever it has made by then, close takes away.
-func (l *life) start(f flow.Spawn, files []proc.File) error {
-	def := l.defs[l.id.Service]
+func (l *life) start(f flow.Spawn, in *handover) error {
+	def := l.def
 	spec, err := l.spec(def, f)
 	if err != nil {
 		return fmt.Errorf("service %s: %w", def.Name, err)
 	}
-	spec.Files = files
+	spec.Files = in.files
+	spec.Env = lastWins(append(spec.Env, in.env...))
 	if err := l.equip(def, spec); err != nil {
 		return fmt.Errorf("service %s: %w", def.Name, err)
 	}
-	l.first, err = l.startTo(spec, l.who, def.Stdout, def.Stderr)
+	l.first, err = l.startTo(spec, l.who, def.Stdout, def.Stderr, in.stdio)
 	l.main = l.first
 	return err
 }

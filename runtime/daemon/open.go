@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,7 @@ import (
 type opener struct {
 	host      *pluginhost.Host
 	plan      *plan.Plan
+	rules     rules
 	socketDir string
 }
 
@@ -62,7 +64,7 @@ func (o *opener) open(ctx context.Context, defs []*plan.Socket, done func(*plan.
 		asked = append(asked, def)
 		others = append(others, more)
 		eps = append(eps, pluginhost.Endpoint{
-			ID: string(def.Name), Scheme: def.Type, Address: address, Options: def.Options, Prefer: def.Prefer, Backlog: backlog(def),
+			ID: string(def.Name), Scheme: def.Type, Address: address, Options: o.options(def, address), Prefer: def.Prefer, Backlog: backlog(def),
 		})
 	}
 	if len(asked) == 0 {
@@ -81,6 +83,11 @@ func (o *opener) open(ctx context.Context, defs []*plan.Socket, done func(*plan.
 	for i, r := range results {
 		done(asked[i], o.publish(asked[i], transport, eps[i].Address, r, others[i], kept))
 	}
+}
+
+// options returns the transport options that a socket is bound with.
+func (o *opener) options(def *plan.Socket, address string) map[string]string {
+	return guarded(def, o.rules[def.Name], def.Type == "uds" && strings.HasPrefix(address, "/"))
 }
 
 // transport returns what the plan says of a socket type.
@@ -141,10 +148,10 @@ func (o *opener) publish(
 	if r.Err != nil {
 		return failure(def, withHolder(r.Err, def.Type, address))
 	}
-	want := listen.Want{Type: def.Type, Shape: shapeOf(transport), Address: address, Options: def.Options}
+	want := listen.Want{Type: def.Type, Shape: shapeOf(transport), Address: address, Options: o.options(def, address)}
 	var notes []string
 	if len(r.Refused) > 0 {
-		want.Options = maps.Clone(def.Options)
+		want.Options = maps.Clone(want.Options)
 		for _, refused := range r.Refused {
 			delete(want.Options, refused.Option)
 			notes = append(notes, fmt.Sprintf("option %s refused: %s", refused.Option, refused.Reason))
@@ -162,6 +169,11 @@ func (o *opener) publish(
 		facts.Local = r.Bound // how its addresses are written only the plugin knows
 	}
 	out := opened{fd: r.FD, facts: facts, addresses: append([]string{facts.Local}, others...)}
+	guarded, err := guard(def, o.rules[def.Name], r.FD, &facts)
+	if err != nil {
+		return failure(def, also(fmt.Errorf("bind %s: %w", address, err), out.discard()))
+	}
+	notes = append(notes, guarded...)
 	if err := listen.Publish(r.FD, facts.Stream, backlog(def)); err != nil {
 		return failure(def, also(withHolder(err, def.Type, address), out.discard()))
 	}

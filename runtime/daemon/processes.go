@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"syscall"
 
@@ -26,21 +25,29 @@ type runner struct {
 	tasks   *sync.WaitGroup // the daemon's
 	log     *slog.Logger    // what the daemon says of them
 	printed *slog.Logger    // what they print: a slow reader slows them down
+	last    *lastLines      // the same, of services
 }
 
 // start starts a program whose output is logged as that of who, until its last
 // writer is gone or the daemon ends.
 func (r *runner) start(spec *proc.Spec, who slog.Attr) (*proc.Process, error) {
-	return r.startTo(spec, who, plan.Output{}, plan.Output{})
+	return r.startTo(spec, who, plan.Output{}, plan.Output{}, proc.Null)
 }
 
-// startTo is start for a program whose output goes somewhere else.
-func (r *runner) startTo(spec *proc.Spec, who slog.Attr, stdout, stderr plan.Output) (*proc.Process, error) {
+// startTo is start for a program whose output goes somewhere else. Unless it is
+// [proc.Null], conn is standard input, and standard output in place of stdout.
+func (r *runner) startTo(spec *proc.Spec, who slog.Attr, stdout, stderr plan.Output, conn int) (*proc.Process, error) {
+	if conn != proc.Null {
+		stdout = plan.Output{To: "null"}
+	}
 	to, err := openOutputs(stdout, stderr)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", spec.Name, err)
 	}
-	spec.Stdin, spec.Stdout, spec.Stderr = proc.Null, to.out, to.err
+	spec.Stdin, spec.Stdout, spec.Stderr = conn, to.out, to.err
+	if conn != proc.Null {
+		spec.Stdout = conn
+	}
 	process, err := proc.Start(spec)
 	if err != nil {
 		return nil, also(err, to.discard())
@@ -57,6 +64,9 @@ func (r *runner) print(out *proc.Output, who slog.Attr, pid int) {
 	attr := slog.Int("pid", pid)
 	r.tasks.Go(func() {
 		r.complain(who, out.Run(r.ctx, func(line []byte) {
+			if who.Key == serviceKey {
+				r.last.add(who.Value.String(), pid, line)
+			}
 			r.printed.LogAttrs(r.ctx, slog.LevelInfo, "output", who, attr, slog.String("line", string(line)))
 		}))
 	})
@@ -119,27 +129,18 @@ func newProcesses(r *runner, d *daemon, environ []string) *processes {
 		evaluations: newEvaluations(r, environ, d.loop.Post),
 		notifyDir:   filepath.Join(d.opts.RuntimeDir, "notify"),
 	}
-	for i := range d.opts.Plan.Services {
-		def := &d.opts.Plan.Services[i]
-		p.defs[def.Name] = def
-	}
+	p.define(d.opts.Plan, nil)
 	return p
 }
 
-// open makes what services share. What cannot be had is logged: they run without.
+// open makes what services share, also where the plan has none yet. What cannot be had is logged: they run without.
 func (p *processes) open() {
-	if len(p.defs) == 0 {
-		return
-	}
 	var err error
 	if p.groups, err = proc.OpenCgroups(); err != nil {
 		p.groups = nil
 		p.log.LogAttrs(p.ctx, slog.LevelInfo, "services are held together by process groups only", slog.String("reason", err.Error()))
 	} else {
 		p.log.LogAttrs(p.ctx, slog.LevelInfo, "services are held together by control groups", slog.String("dir", p.groups.String()))
-	}
-	if !slices.ContainsFunc(p.daemon.opts.Plan.Services, func(s plan.Service) bool { return speaks(&s) }) {
-		return
 	}
 	// What is in it is of a daemon that was killed: this one has the lock. Others
 	// may reach a socket whose name they have been told, and not look for more.
@@ -196,19 +197,23 @@ func (p *processes) Spawn(f flow.Spawn) {
 		p.daemon.loop.Post(flow.ProcessFailed{Process: f.Process, Reason: err.Error()})
 		return
 	}
-	p.lives.Go(func() { p.serve(f, in) })
+	def := p.defs[f.Process.Service]
+	p.lives.Go(func() { p.serve(f, def, in) })
 }
 
 // handOver copies the listeners of an owner, and what it has left for its next
 // start.
 func (p *processes) handOver(f flow.Spawn) (handover, error) {
-	var in handover
+	in := handover{stdio: proc.Null}
 	for _, name := range f.Sockets {
 		file, release, err := p.daemon.sockets.duplicate(name)
 		if err != nil {
 			return in, err
 		}
 		in.add(file, release)
+	}
+	if f.Connection != 0 {
+		return in, in.connect(p.daemon.sockets, f.Connection)
 	}
 	if p.kept == nil || !speaks(p.defs[f.Process.Service]) {
 		return in, nil
@@ -227,6 +232,24 @@ func (p *processes) handOver(f flow.Spawn) (handover, error) {
 type handover struct {
 	files    []proc.File
 	releases []func()
+	env      []string // of a connection
+	stdio    int      // descriptor of a connection that is no file; proc.Null: there is none
+}
+
+// connect adds a copy of a connection.
+func (in *handover) connect(s *sockets, id uint64) error {
+	c, err := s.copyOf(id)
+	if err != nil {
+		return err
+	}
+	in.env = c.env
+	if c.def.Stdio {
+		in.stdio = c.fd
+		in.releases = append(in.releases, c.release)
+		return nil
+	}
+	in.add(c.file(), c.release)
+	return nil
 }
 
 func (in *handover) add(file proc.File, release func()) {
@@ -241,9 +264,9 @@ func (in *handover) release() {
 }
 
 // serve is the life of one process of a service, from its start to its end.
-func (p *processes) serve(f flow.Spawn, in handover) {
-	l := &life{processes: p, id: f.Process, who: serviceAttr(f.Process)}
-	err := l.start(f, in.files)
+func (p *processes) serve(f flow.Spawn, def *plan.Service, in handover) {
+	l := &life{processes: p, def: def, id: f.Process, who: serviceAttr(f.Process)}
+	err := l.start(f, &in)
 	in.release()
 	if err != nil {
 		p.complain(l.who, l.close())
@@ -271,7 +294,10 @@ func (p *processes) serve(f flow.Spawn, in handover) {
 	p.complain(l.who, l.close())
 }
 
-func serviceAttr(id flow.ProcessID) slog.Attr { return slog.String("service", owner(id)) }
+// serviceKey is the key of a service in the log.
+const serviceKey = "service"
+
+func serviceAttr(id flow.ProcessID) slog.Attr { return slog.String(serviceKey, owner(id)) }
 
 // exitStatus is how a process ended, as the engine is told. What is not known is
 // no success.

@@ -8,11 +8,27 @@ import (
 )
 
 // config is what the engine of this run has to know beside the plan.
-func (d *daemon) config() flow.Config { return flow.Config{Variables: d.variables} }
+func (d *daemon) config() flow.Config { return flow.Config{Variables: d.variables, Announce: true} }
 
-// startRecord begins the record of this run, if somebody wants one. Without it
-// the run is as good as with it, so what goes wrong is only logged.
+// startRecord begins the record of this run, if somebody wants one, and the
+// metrics. Without the record the run is as good as with it, so what goes wrong is
+// only logged.
 func (d *daemon) startRecord() *record.Recorder {
+	var all recorders
+	if d.observed.metrics != nil {
+		all = append(all, d.observed.metrics)
+	}
+	r := d.newRecord()
+	if r != nil {
+		all = append(all, r)
+	}
+	if len(all) > 0 {
+		d.loop.Record(all)
+	}
+	return r
+}
+
+func (d *daemon) newRecord() *record.Recorder {
 	if d.opts.Record == nil {
 		return nil
 	}
@@ -21,7 +37,6 @@ func (d *daemon) startRecord() *record.Recorder {
 		d.log.Error("nothing is recorded", slog.Any("error", err))
 		return nil
 	}
-	d.loop.Record(r)
 	return r
 }
 

@@ -35,6 +35,9 @@ type sockets struct {
 	byID   map[listen.ID]*listener
 	claims listen.Claims
 	lastID listen.ID
+
+	connections    map[uint64]*connection // of sockets that accept, until a process has them
+	lastConnection uint64
 }
 
 // settleTimeout bounds the wait for processes that are between clone and exec
@@ -49,11 +52,13 @@ type listener struct {
 	fd    int
 	facts listen.Facts
 
-	server  *listen.Server // without owner
+	server  *listen.Server // without owner, or with one that gets connections
 	cancel  context.CancelFunc
 	life    context.Context // of the connections that server finishes
 	serving bool
 	closing bool // close it as soon as nobody serves it
+
+	replaced bool // another one has its name, so nobody waits for its end
 
 	copies sync.WaitGroup // of the descriptor, that workers have
 }
@@ -61,13 +66,10 @@ type listener struct {
 func newSockets(ctx context.Context, d *daemon, set *listen.Set) *sockets {
 	s := &sockets{
 		ctx: ctx, daemon: d, set: set, defs: map[plan.Name]*plan.Socket{},
-		open: map[plan.Name]*listener{}, byID: map[listen.ID]*listener{},
+		open: map[plan.Name]*listener{}, byID: map[listen.ID]*listener{}, connections: map[uint64]*connection{},
 	}
 	s.opening, s.stopOpening = context.WithCancel(ctx)
-	for i := range d.opts.Plan.Sockets {
-		def := &d.opts.Plan.Sockets[i]
-		s.defs[def.Name] = def
-	}
+	s.define(d.opts.Plan)
 	return s
 }
 
@@ -90,7 +92,7 @@ func (s *sockets) Open(names []plan.Name) {
 
 // openAll opens sockets of one transport, in a worker.
 func (s *sockets) openAll(defs []*plan.Socket) {
-	o := opener{host: s.daemon.host, plan: s.daemon.opts.Plan, socketDir: s.daemon.opts.SocketDir}
+	o := opener{host: s.daemon.host, plan: s.daemon.opts.Plan, rules: s.daemon.rules, socketDir: s.daemon.opts.SocketDir}
 	s.daemon.tasks.Go(func() {
 		o.open(s.opening, defs, func(def *plan.Socket, r opened) {
 			s.daemon.loop.Deliver(
@@ -112,6 +114,10 @@ func (s *sockets) opened(def *plan.Socket, r opened) flow.Event {
 		s.daemon.tasks.Go(func() { s.complain(def.Name, r.discard()) })
 		return flow.OpenFailed{Socket: def.Name, Reason: fmt.Sprintf("socket %s: %v", def.Name, err)}
 	}
+	if old := s.open[def.Name]; old != nil {
+		old.replaced = true
+		s.close(old)
+	}
 	s.open[def.Name], s.byID[li.id] = li, li
 	return flow.Opened{Socket: def.Name, Addresses: r.addresses, Options: r.options}
 }
@@ -120,14 +126,17 @@ func (s *sockets) adopt(li *listener) error {
 	if err := s.claims.Claim(li.facts.Cookie, string(li.name)); err != nil {
 		return err
 	}
-	if li.def.Owner == "" {
+	if li.def.Owner == "" || li.def.Accept {
 		server, err := listen.NewServer(li.fd, li.facts)
 		if err != nil {
 			s.claims.Release(li.facts.Cookie)
 			return err
 		}
-		if wantsData(li.def, li.facts.Stream) {
+		if !li.def.Accept && wantsData(li.def, li.facts.Stream) {
 			server.WantData()
+		}
+		if rule := s.daemon.rules[li.name]; rule != nil && li.facts.Stream {
+			server.SetGate(listen.Gate{Allow: rule.Allows, Denied: s.denied(li.name)})
 		}
 		li.server = server
 		li.life, li.cancel = context.WithCancel(s.ctx)
@@ -143,12 +152,13 @@ func (s *sockets) adopt(li *listener) error {
 }
 
 // Close implements [loop.Sockets].
-func (s *sockets) Close(name plan.Name) {
-	li := s.open[name]
-	delete(s.open, name)
+func (s *sockets) Close(name plan.Name) { s.close(s.open[name]) }
+
+func (s *sockets) close(li *listener) {
+	delete(s.open, li.name)
 	delete(s.byID, li.id)
 	s.claims.Release(li.facts.Cookie)
-	s.complain(name, s.set.Remove(li.id))
+	s.complain(li.name, s.set.Remove(li.id))
 	if li.cancel != nil {
 		li.cancel()
 	}
@@ -178,7 +188,9 @@ func (s *sockets) finish(li *listener) {
 		ctx, cancel := context.WithTimeout(s.ctx, settleTimeout)
 		s.complain(li.name, proc.Settle(ctx))
 		cancel()
-		s.daemon.loop.Post(flow.Closed{Socket: li.name})
+		if !li.replaced {
+			s.daemon.loop.Post(flow.Closed{Socket: li.name})
+		}
 		if li.server != nil {
 			li.server.Wait()
 		}

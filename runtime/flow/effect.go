@@ -16,7 +16,8 @@ type Effect interface{ isEffect() }
 // Effects on sockets.
 type (
 	// OpenSocket binds and publishes a listener. Answer: [Opened] or
-	// [OpenFailed].
+	// [OpenFailed]. If the socket has one already, that is closed once the new one is
+	// open, and stays if it cannot be opened.
 	OpenSocket struct{ Socket plan.Name }
 
 	// CloseSocket closes a listener and removes its path; that ends Watch and
@@ -42,18 +43,36 @@ type (
 	// Serve takes everything that waits at a socket without owner: an [Arrived]
 	// for each, then [Served] or [Broken]. There is one at a time.
 	Serve struct{ Socket plan.Name }
+
+	// Accept takes at most Most of the connections that wait at a socket whose
+	// owner gets each of them: a [Connected] for each, then [Served] or [Broken].
+	// There is one at a time.
+	Accept struct {
+		Socket plan.Name
+		Most   int
+	}
+
+	// Dismiss closes the daemon's copy of a connection that [Accept] took.
+	Dismiss struct{ Connection uint64 }
+
+	// Flush throws away what waits at a socket. Answer: [Flushed], unless the
+	// socket is closed meanwhile.
+	Flush struct{ Socket plan.Name }
 )
 
 // Effects on processes.
 type (
 	// Spawn starts one process of a service with the listeners of Sockets as
-	// descriptors 3, 4, …. Answer: [ProcessStarted] or [ProcessFailed].
+	// descriptors 3, 4, …, or with a copy of Connection, if it is not 0. Answer:
+	// [ProcessStarted] or [ProcessFailed].
 	Spawn struct {
 		Process ProcessID
 		Sockets []plan.Name
 		Command plan.Command // without references to variables
 		User    string       // of a service that belongs to one; "" is that of the plan
 		Env     []string     // of an instance; over that of the plan
+
+		Connection uint64
 	}
 
 	// Kill signals everything that belongs to a process.
@@ -136,6 +155,13 @@ type (
 		Detail  string
 	}
 
+	// TakePlan says that the plan of a [Reload] is the one that counts, but for the
+	// services in Later: for these the one before does, until their [TakeService].
+	TakePlan struct{ Later []plan.Name }
+
+	// TakeService says that the plan that was loaded last counts for a service, too.
+	TakeService struct{ Service plan.Name }
+
 	// Exit is the last effect of a [Shutdown].
 	Exit struct{}
 )
@@ -183,6 +209,9 @@ func (Watch) isEffect()       {}
 func (Unwatch) isEffect()     {}
 func (Inspect) isEffect()     {}
 func (Serve) isEffect()       {}
+func (Accept) isEffect()      {}
+func (Dismiss) isEffect()     {}
+func (Flush) isEffect()       {}
 func (Spawn) isEffect()       {}
 func (Kill) isEffect()        {}
 func (RunCommand) isEffect()  {}
@@ -195,3 +224,5 @@ func (Reply) isEffect()       {}
 func (Transition) isEffect()  {}
 func (Report) isEffect()      {}
 func (Exit) isEffect()        {}
+func (TakePlan) isEffect()    {}
+func (TakeService) isEffect() {}

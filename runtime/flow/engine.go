@@ -152,21 +152,49 @@ func New(p *plan.Plan, config Config) *Engine {
 		t := &timer{def: &p.Timers[i], state: TimerInactive}
 		e.timers[t.def.Name] = t
 		e.order.timers = append(e.order.timers, t)
-		for _, svc := range t.def.After {
-			e.timersAfter[svc] = append(e.timersAfter[svc], t)
-		}
 	}
 	for i := range p.Services {
-		svc := newService(&p.Services[i])
+		svc := newService(&p.Services[i], accepting(p, p.Services[i].Name))
 		e.services[svc.def.Name] = svc
 		e.order.services = append(e.order.services, svc)
 	}
 	for i := range p.Sockets {
-		s := &socket{def: &p.Sockets[i], state: SocketInactive, owner: e.services[p.Sockets[i].Owner]}
+		s := &socket{def: &p.Sockets[i], state: SocketInactive}
 		e.sockets[s.def.Name] = s
 		e.order.sockets = append(e.order.sockets, s)
+	}
+	e.link()
+	return e
+}
+
+// link connects the units of the plan with each other, and with the states and
+// signals that they look at. It may do so again, with other definitions; units that
+// leave have no relations any more.
+func (e *Engine) link() {
+	e.endpoints, e.timersAfter = map[string][]*socket{}, map[plan.Name][]*timer{}
+	e.branching, e.named = map[plan.Name][]*service{}, map[plan.Name][]*reactor{}
+	e.units, e.order.derived, e.ranks = nil, nil, 0
+	for _, st := range e.order.states {
+		st.interest, st.rank = interest{}, 0
+	}
+	for _, s := range e.signals {
+		s.interest = interest{}
+	}
+	for _, t := range e.order.timers {
+		for _, svc := range t.def.After {
+			e.timersAfter[svc] = append(e.timersAfter[svc], t)
+		}
+	}
+	for _, svc := range e.order.services {
+		svc.sockets, svc.after, svc.dependants, svc.leaning = nil, nil, nil, 0
+	}
+	for _, s := range e.order.sockets {
 		e.endpoints[endpoint(s)] = append(e.endpoints[endpoint(s)], s)
-		if s.owner != nil {
+		if s.leaving {
+			continue
+		}
+		s.owner = e.services[s.def.Owner]
+		if s.owner != nil && !s.def.Accept {
 			s.owner.sockets = append(s.owner.sockets, s)
 		}
 	}
@@ -176,7 +204,6 @@ func New(p *plan.Plan, config Config) *Engine {
 	e.indexServices()
 	e.indexReactors()
 	e.indexFollowers()
-	return e
 }
 
 // Step applies ev and everything it causes, and returns what must be done. The
@@ -237,6 +264,12 @@ func (e *Engine) handle(ev Event) {
 		e.emitSignal(ev, command(ev.From))
 	case StartSocket:
 		e.startSocketByName(ev.Socket, command(ev.From))
+	case Reload:
+		e.reload(ev)
+	case PauseSocket:
+		e.pauseByName(ev.Socket, command(ev.From))
+	case ResumeSocket:
+		e.resumeByName(ev.Socket, command(ev.From))
 	case StopSocket:
 		e.stopSocketByName(ev.Socket, command(ev.From))
 	case StartService:
@@ -259,8 +292,14 @@ func (e *Engine) handle(ev Event) {
 		e.inspected(ev)
 	case Arrived:
 		e.arrived(ev)
+	case Connected:
+		e.connected(ev)
+	case Denied:
+		e.denied(ev)
 	case Served:
 		e.served(ev)
+	case Flushed:
+		e.flushed(ev)
 	case ProcessStarted:
 		e.processStarted(ev)
 	case ProcessFailed:
@@ -354,6 +393,8 @@ func nameOf(ev Event) string {
 		return "plan start"
 	case Shutdown:
 		return "shutdown"
+	case Reload:
+		return "reload"
 	case SetState:
 		name = ev.State
 	case RemoveState:
@@ -361,6 +402,10 @@ func nameOf(ev Event) string {
 	case EmitSignal:
 		name = ev.Signal
 	case StartSocket:
+		name = ev.Socket
+	case PauseSocket:
+		name = ev.Socket
+	case ResumeSocket:
 		name = ev.Socket
 	case StopSocket:
 		name = ev.Socket
@@ -382,7 +427,13 @@ func nameOf(ev Event) string {
 		name = ev.Socket
 	case Arrived:
 		name = ev.Socket
+	case Connected:
+		name = ev.Socket
+	case Denied:
+		name = ev.Socket
 	case Served:
+		name = ev.Socket
+	case Flushed:
 		name = ev.Socket
 	case ProcessStarted:
 		name = ev.Process.Service

@@ -26,6 +26,13 @@ type (
 	// are restored ones: they are levels, and cause nothing until Boot.
 	Boot struct{}
 
+	// Reload replaces the plan by another valid one, see reload.go.
+	Reload struct {
+		Plan      *plan.Plan
+		Variables map[string]cond.Value // see [Config]
+		From      Request
+	}
+
 	// SetState sets a state, or the branch of it that Value belongs to.
 	SetState struct {
 		State plan.Name
@@ -49,6 +56,20 @@ type (
 
 	// StartSocket starts a socket, or resumes a paused one at once.
 	StartSocket struct {
+		Socket plan.Name
+		From   Request
+	}
+
+	// PauseSocket leaves a socket to the kernel's queue until ResumeSocket,
+	// StartSocket or StopSocket. One that its owner has pauses when the owner is
+	// down.
+	PauseSocket struct {
+		Socket plan.Name
+		From   Request
+	}
+
+	// ResumeSocket ends a pause at once, whoever wanted it.
+	ResumeSocket struct {
 		Socket plan.Name
 		From   Request
 	}
@@ -127,13 +148,34 @@ type (
 		Access Access
 	}
 
-	// Served answers [Serve]: everything that waited has arrived. With a Reason
-	// the socket could not be served now and wants a pause. It does not come for
+	// Connected is one connection that [Accept] took. It is the daemon's until
+	// [Dismiss], under a number that is never used twice. Source is what
+	// connections are counted by: an IPv4 address, an IPv6 prefix or a user; ""
+	// is unknown.
+	Connected struct {
+		Socket     plan.Name
+		Connection uint64
+		Source     string
+		Access     Access // without Data
+	}
+
+	// Denied is one connection that [Serve] took from a socket without owner and
+	// closed, because who came holds none of the socket's permissions.
+	Denied struct {
+		Socket plan.Name
+		Access Access // without Data
+	}
+
+	// Served answers [Serve] and [Accept]: everything that waited has arrived, or
+	// as much as was wanted. With a Reason the socket could not be served now and wants a pause. It does not come for
 	// a socket that [CloseSocket] closes meanwhile.
 	Served struct {
 		Socket plan.Name
 		Reason string
 	}
+
+	// Flushed answers [Flush]: nothing waits, or no more than came meanwhile.
+	Flushed struct{ Socket plan.Name }
 
 	// ProcessStarted answers [Spawn].
 	ProcessStarted struct {
@@ -224,10 +266,13 @@ func (s ExitStatus) Crashed() bool {
 }
 
 func (Boot) isEvent()           {}
+func (Reload) isEvent()         {}
 func (SetState) isEvent()       {}
 func (RemoveState) isEvent()    {}
 func (EmitSignal) isEvent()     {}
 func (StartSocket) isEvent()    {}
+func (PauseSocket) isEvent()    {}
+func (ResumeSocket) isEvent()   {}
 func (StopSocket) isEvent()     {}
 func (StartService) isEvent()   {}
 func (StopService) isEvent()    {}
@@ -239,7 +284,10 @@ func (Broken) isEvent()         {}
 func (Accessed) isEvent()       {}
 func (Inspected) isEvent()      {}
 func (Arrived) isEvent()        {}
+func (Connected) isEvent()      {}
+func (Denied) isEvent()         {}
 func (Served) isEvent()         {}
+func (Flushed) isEvent()        {}
 func (ProcessStarted) isEvent() {}
 func (ProcessFailed) isEvent()  {}
 func (ProcessExited) isEvent()  {}

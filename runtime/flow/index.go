@@ -50,6 +50,9 @@ type signal struct {
 // its conditions mention.
 func (e *Engine) indexReactors() {
 	for _, s := range e.order.sockets {
+		if s.leaving {
+			continue
+		}
 		r := &reactor{socket: s, startOn: s.def.StartOn, stopOn: s.def.StopOn}
 		if !s.def.Enabled { // only a command, a trigger or rind@active starts it
 			r.startOn = nil
@@ -57,6 +60,9 @@ func (e *Engine) indexReactors() {
 		e.indexReactor(s.def.Name, r)
 	}
 	for _, svc := range e.order.services {
+		if svc.leaving {
+			continue
+		}
 		e.indexReactor(svc.def.Name, &reactor{service: svc, startOn: svc.def.StartOn, stopOn: svc.def.StopOn})
 	}
 }

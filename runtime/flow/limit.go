@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -25,22 +24,17 @@ const (
 	maxPause      = 60 * time.Second
 )
 
-// tooMany is why a socket is paused whose accesses are only counted.
-var tooMany = fmt.Sprintf("trigger-limit: more than %d accesses within %v", triggerBurst, triggerWindow)
-
 // overLimit counts an access and reports whether it was one too many. Arrivals
 // at a managed socket then pause it; an activation waits until it is known who
 // waits.
 func (e *Engine) overLimit(s *socket) bool {
-	if s.burst == 0 {
-		e.arm(s.timer(TimerWindow), triggerWindow)
-	}
-	s.burst++
-	over := s.burst > triggerBurst
+	lim := s.limits()
+	e.countBurst(s, lim)
+	over := s.burst > lim.burst
 	switch {
-	case s.def.Lifecycle != plan.Owned:
+	case s.def.Lifecycle != plan.Owned || lim.strict && over:
 		if over {
-			e.limit(s, tooMany)
+			e.exceed(s, lim)
 		}
 		return over
 	case over || s.datagrams() && s.lookIsDue():
@@ -114,10 +108,10 @@ func (e *Engine) inspected(ev Inspected) {
 	case s.vain:
 		e.limitVain(s)
 	case !gated:
-	case s.burst <= triggerBurst:
+	case s.burst <= s.limits().burst:
 		e.admit(s)
 	case len(ev.Waiting) == 0: // nothing can be known: connections that were reset
-		e.limit(s, tooMany)
+		e.limit(s, s.limits().tooMany())
 	default:
 		s.burst = triggerBurst - lookEvery + 1 // with this one
 		if known {

@@ -229,6 +229,12 @@ func (p *planParser) attribute(unit plan.Name, line string) func() {
 			p.set(key, rest, &v.StartOn, &v.StopOn, map[string]*[]plan.Action{"on-start": &v.OnStart, "on-stop": &v.OnStop})
 		case "socket":
 			v := find(p.plan.Sockets, func(v plan.Socket) bool { return v.Name == unit })
+			if key == "with" {
+				if err := json.Unmarshal([]byte(rest), v); err != nil {
+					p.t.Fatalf("socket %s: %v", unit, err)
+				}
+				return
+			}
 			p.set(key, rest, &v.StartOn, &v.StopOn, map[string]*[]plan.Action{
 				"on-start": &v.OnStart, "on-stop": &v.OnStop, "trigger": &v.Trigger,
 			})

@@ -50,6 +50,12 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "repeat":
 		return s.repeat(t, d)
 	}
+	if d.Cmd == "reload" {
+		s.plan = parsePlan(t, d.Input)
+		if err := s.plan.Validate(); err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+	}
 	lines := s.step(t, event(t, s, d))
 	if len(lines) == 0 {
 		return "(nothing)\n"
@@ -245,6 +251,8 @@ func event(t *testing.T, s *script, d *datadriven.TestData) flow.Event {
 	switch d.Cmd {
 	case "boot":
 		return flow.Boot{}
+	case "reload":
+		return flow.Reload{Plan: s.plan, From: s.from(a)}
 	case "shutdown":
 		return flow.Shutdown{Cause: "SIGTERM"}
 	case "set-state":
@@ -259,6 +267,10 @@ func event(t *testing.T, s *script, d *datadriven.TestData) flow.Event {
 		return flow.EmitSignal{Signal: a.name(), Value: parsePayload(t, s.plan, a.name(), a.rest()), From: s.from(a)}
 	case "start-socket":
 		return flow.StartSocket{Socket: a.name(), From: s.from(a)}
+	case "pause-socket":
+		return flow.PauseSocket{Socket: a.name(), From: s.from(a)}
+	case "resume-socket":
+		return flow.ResumeSocket{Socket: a.name(), From: s.from(a)}
 	case "stop-socket":
 		return flow.StopSocket{Socket: a.name(), From: s.from(a)}
 	case "start-service":
@@ -285,6 +297,13 @@ func event(t *testing.T, s *script, d *datadriven.TestData) flow.Event {
 			UID: a.number("uid", -1), GID: a.number("gid", -1), PID: a.number("pid", -1),
 			Data: a.data(),
 		}}
+	case "connected":
+		return flow.Connected{
+			Socket: a.name(), Connection: uint64(a.number("number", 0)), Source: a.text("source"),
+			Access: flow.Access{Remote: a.text("remote"), UID: -1, GID: -1, PID: -1},
+		}
+	case "flushed":
+		return flow.Flushed{Socket: a.name()}
 	case "served":
 		return flow.Served{Socket: a.name(), Reason: a.text("reason")}
 	case "started":

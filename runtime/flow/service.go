@@ -34,6 +34,7 @@ type service struct {
 	instances []*instance // in the order in which they appeared
 	named     map[string]*instance
 	single    bool // there is one instance, and always
+	accepting bool // there is one for each connection, see accept.go
 
 	// Of one that has several, see service_instances.go.
 	wanted   bool     // a branch that appears is a reason to start
@@ -50,6 +51,9 @@ type service struct {
 	leaning    int        // dependants that have processes
 	inquiry    uint64     // the last one, and what came of it
 	coming     bool
+
+	leaving bool          // the plan that was loaded last does not have it
+	next    *plan.Service // its definition from when it is down on, see reload.go
 
 	ceasing   bool // every instance is being stopped
 	engaged   int  // instances that are neither inactive nor failed
@@ -72,7 +76,8 @@ type instance struct {
 	reason    string
 	lastError string
 	procs     []process
-	gone      bool // the branch that it is for is not there any more
+	gone      bool        // the branch that it is for is not there any more
+	conn      *connection // that it is for; nil: none
 
 	blocked  bool // it waits for the services that it comes after
 	deferred bool // it is told to end as soon as its dependants have ended
@@ -117,9 +122,9 @@ const (
 	procRunning
 )
 
-func newService(def *plan.Service) *service {
-	svc := &service{def: def, named: map[string]*instance{}}
-	if svc.single = !def.Multiple && def.Branching == nil; svc.single {
+func newService(def *plan.Service, accepting bool) *service {
+	svc := &service{def: def, named: map[string]*instance{}, accepting: accepting}
+	if svc.single = !def.Multiple && def.Branching == nil && !accepting; svc.single {
 		svc.add("")
 	}
 	svc.judge()
@@ -186,8 +191,8 @@ func (in *instance) title() string {
 // startInstance makes sure that an instance is up or on its way; the sockets of
 // its service are held from now on, whatever started it (SPEC §6.3).
 func (e *Engine) startInstance(in *instance, w why) {
-	if e.stopping {
-		e.respond(w, Failed, "failed: the daemon is shutting down")
+	if e.stopping || in.service.leaving {
+		e.respond(w, Failed, in.service.noStart(e.stopping))
 		return
 	}
 	switch in.state {

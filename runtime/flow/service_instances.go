@@ -21,10 +21,14 @@ import (
 // the states that they branch over.
 func (e *Engine) indexServices() {
 	for _, svc := range e.order.services {
+		if svc.leaving {
+			continue
+		}
 		for _, name := range svc.def.After {
-			if other := e.services[name]; other != nil && !slices.Contains(svc.after, other) {
+			if other := e.services[name]; other != nil && !other.leaving && !slices.Contains(svc.after, other) {
 				svc.after = append(svc.after, other)
 				other.dependants = append(other.dependants, svc)
+				other.leaning += up(svc.running > 0)
 			}
 		}
 		if b := svc.def.Branching; b != nil {
@@ -42,6 +46,8 @@ func (e *Engine) startInstanceByName(name plan.Name, instance string, w why) {
 	switch {
 	case !ok:
 		e.refuse(w, Unknown, fmt.Sprintf("no such service: %s", name))
+	case svc.accepting:
+		e.refuse(w, Failed, svc.onlyAccepts())
 	case instance != "":
 		if in := e.instanceNamed(svc, instance); in != nil {
 			e.startInstance(in, w)
@@ -63,6 +69,8 @@ func (e *Engine) startInstanceByName(name plan.Name, instance string, w why) {
 // the branches that its own condition wants.
 func (e *Engine) startService(svc *service, w why) {
 	switch {
+	case svc.accepting:
+		e.refuse(w, Failed, svc.onlyAccepts())
 	case svc.def.Branching != nil:
 		svc.wanted = true
 		e.startBranches(svc, e.branchNames(svc, func(b *branch) bool { return !svc.judged || e.branchEdge(svc, b) }), w)

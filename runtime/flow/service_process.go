@@ -39,6 +39,7 @@ func (e *Engine) gather(in *instance) {
 			e.spawn(in, i)
 		}
 	}
+	e.handedOver(in)
 }
 
 // socketsSettled lets the instances of a service go on that waited for a socket.
@@ -84,7 +85,11 @@ func (e *Engine) recipe(in *instance, run int) (Spawn, error) {
 			open = append(open, s.def.Name)
 		}
 	}
-	return Spawn{Process: in.id(run), Sockets: open, Command: command, User: user, Env: env}, nil
+	spawn := Spawn{Process: in.id(run), Sockets: open, Command: command, User: user, Env: env}
+	if in.conn != nil {
+		spawn.Connection = in.conn.id
+	}
+	return spawn, nil
 }
 
 // process returns the process that an answer is about, unless it is an earlier
@@ -239,7 +244,7 @@ func describeExit(s ExitStatus) string {
 // restart schedules another process if the restart policy wants one.
 func (e *Engine) restart(in *instance, run int, failed bool, reason string) bool {
 	policy := in.service.def.Restart
-	if !policy.Always && (!failed || in.retries >= policy.MaxRetries) {
+	if in.conn != nil || !policy.Always && (!failed || in.retries >= policy.MaxRetries) {
 		return false
 	}
 	d := orElse(policy.Backoff, plan.RestartDelay)
@@ -271,7 +276,7 @@ func (e *Engine) backOff(in *instance) time.Duration {
 // fail ends an instance that does not do what it should, and starts it again
 // afterwards if that is wanted.
 func (e *Engine) fail(in *instance, reason string, again bool) {
-	in.fault, in.again = reason, again
+	in.fault, in.again = reason, again && in.conn == nil
 	in.lastError, in.service.lastError = reason, reason
 	in.depth = 0
 	e.answerInstance(in, Failed, "failed: "+reason)

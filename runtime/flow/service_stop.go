@@ -114,6 +114,9 @@ func (e *Engine) settle(in *instance, reason string, failed bool) {
 	}
 	e.cancel(in.timer(TimerStopGrace))
 	e.cancel(in.timer(TimerForgive))
+	if in.conn != nil {
+		in.wanted = nil // nobody waits for the answer: its connection is over
+	}
 	in.overtime, in.extended, in.deferred = false, 0, false
 	if in.again && len(in.wanted) == 0 {
 		e.startAgain(in)
@@ -140,11 +143,19 @@ func (e *Engine) settle(in *instance, reason string, failed bool) {
 	}
 	wanted := in.wanted
 	in.wanted = nil
+	if e.succeed(in.service) {
+		for _, w := range wanted {
+			e.startService(in.service, w)
+		}
+		e.disconnected(in)
+		return
+	}
 	for _, w := range wanted {
 		e.startInstance(in, w)
 	}
 	e.disappointDependants(in.service)
 	e.drop(in)
+	e.disconnected(in)
 }
 
 // release gives the sockets of a service that is down back to the watch; after a
@@ -165,12 +176,18 @@ func (e *Engine) release(in *instance, reason string) {
 		}
 		svc.unable++
 	}
+	if in.conn != nil && in.broken {
+		e.pauseAccept(in.conn.socket, pause, what+reason)
+	}
 	if svc.alive() {
 		return
 	}
 	for _, s := range svc.sockets {
+		if s.state != SocketHeld {
+			continue
+		}
+		e.flush(s)
 		switch {
-		case s.state != SocketHeld:
 		case pause > 0:
 			e.pause(s, pause, what+reason)
 		case s.vain:

@@ -26,6 +26,9 @@ type SocketStatus struct {
 	Reason      string
 	LastError   string
 	Accesses    uint64
+	Denials     uint64
+	Refused     uint64 // connections over a limit
+	Connections int    // live ones, of a socket that accepts
 	Activations uint64
 }
 
@@ -77,7 +80,7 @@ func (e *Engine) Snapshot() Snapshot {
 	for _, s := range e.order.sockets {
 		snap.Sockets = append(snap.Sockets, SocketStatus{
 			Def: s.def, State: s.state, Addresses: slices.Clone(s.addresses), Options: slices.Clone(s.options),
-			Reason: s.reason, LastError: s.lastError, Accesses: s.accesses, Activations: s.activations,
+			Reason: s.reason, LastError: s.lastError, Accesses: s.accesses, Denials: s.denials, Refused: s.refused, Connections: s.live, Activations: s.activations,
 		})
 	}
 	for _, svc := range e.order.services {

@@ -46,6 +46,10 @@ type socket struct {
 	addresses []string
 	options   []string // what became of them, see [Opened]
 
+	// Of a reload, see reload.go.
+	leaving bool // the plan that was loaded last does not have it
+	stale   bool // it is bound as an earlier plan says
+
 	// Of the operation in progress.
 	awaits await
 
@@ -56,10 +60,18 @@ type socket struct {
 	wanted    []why     // starts that wait for the end of a stop
 
 	listened bool // on-start ran, so on-stop must
-	serving  bool // a Serve is not answered yet
+	serving  bool // a Serve or Accept is not answered yet
+	flushing bool // a Flush is not answered yet
 	retries  int  // attempts to open it in a row that may succeed later
 
 	accesses    uint64
+	denials     uint64
+	refused     uint64         // connections over a limit
+	live        int            // connections of a socket that accepts
+	sources     map[string]int // the same by where they come from
+	full        bool           // it pauses until one of them ends
+	parked      string         // who paused it; "" is nobody
+	doomed      string         // why it is to fail when it is closed
 	activations uint64
 	burst       int      // accesses within the window; with the first one it begins
 	limited     int      // pauses in a row
@@ -78,7 +90,8 @@ const (
 	awaitNothing await = iota
 	awaitOpened
 	awaitClosed
-	awaitRival // another socket has the endpoint and is being closed
+	awaitRebound // bound anew, while the old listener is still open
+	awaitRival   // another socket has the endpoint and is being closed
 )
 
 // endpoint is what no two sockets can have at the same time.
@@ -92,7 +105,7 @@ func (s *socket) open() bool {
 // known what becomes of the socket (SPEC §4.2: in one step sockets are opened
 // before services are started).
 func (s *socket) awaitedByOwner() bool {
-	return s.state == SocketStarting && s.awaits != awaitNothing || len(s.wanted) > 0
+	return s.state == SocketStarting && s.awaits != awaitNothing || len(s.wanted) > 0 || s.flushing
 }
 
 func (s *socket) timer(k TimerKind) TimerID { return TimerID{Kind: k, Name: s.def.Name} }
@@ -118,8 +131,8 @@ func (e *Engine) stopSocketByName(name plan.Name, w why) {
 // startSocket makes sure that a socket is open or being opened. Starting an
 // open socket changes nothing but a pause, which it ends.
 func (e *Engine) startSocket(s *socket, w why) {
-	if e.stopping {
-		e.reply(w.from, Failed, "failed: the daemon is shutting down")
+	if e.stopping || s.leaving {
+		e.reply(w.from, Failed, s.noStart(e.stopping))
 		return
 	}
 	switch s.state {
@@ -136,10 +149,9 @@ func (e *Engine) startSocket(s *socket, w why) {
 	case SocketStopping:
 		s.wanted = want(s.wanted, w)
 	case SocketPaused:
-		e.forgetLimit(s)
-		e.resume(s, w.text)
-		e.reply(w.from, Done, "resumed")
+		e.unpause(s, w)
 	case SocketListening, SocketHeld:
+		s.parked = ""
 		e.reply(w.from, Unchanged, "already active")
 	}
 }
@@ -166,7 +178,7 @@ func (e *Engine) openSocket(s *socket) {
 }
 
 func (e *Engine) closeSocket(s *socket) {
-	s.awaits = awaitClosed
+	s.awaits, s.stale = awaitClosed, false
 	e.emit(CloseSocket{s.def.Name})
 }
 
@@ -183,7 +195,7 @@ func (e *Engine) stopSocket(s *socket, w why) {
 		for _, again := range s.wanted {
 			e.reply(again.from, Failed, "failed: stopped before it was opened again")
 		}
-		s.wanted = nil
+		s.wanted, s.doomed = nil, ""
 		s.wait(w.from)
 		e.socketSettled(s)
 	case SocketStarting:
@@ -202,19 +214,26 @@ func (e *Engine) stopSocket(s *socket, w why) {
 		s.depth = w.depth
 		s.wait(w.from)
 		e.forgetLimit(s)
+		s.parked = ""
 		e.moveSocket(s, SocketStopping, w.text, false)
-		e.closeSocket(s)
+		if s.awaits != awaitRebound { // else the answer on its way decides what to close
+			e.closeSocket(s)
+		}
 	}
 }
 
 // socketOpened makes the listener useful, or undoes it if it was stopped since.
 func (e *Engine) socketOpened(ev Opened) {
 	s := e.sockets[ev.Socket]
-	if s == nil || s.awaits != awaitOpened {
+	if s == nil || s.awaits != awaitOpened && s.awaits != awaitRebound {
 		return
 	}
-	if s.state == SocketStopping {
+	switch {
+	case s.state == SocketStopping, s.stale && s.awaits == awaitOpened: // it is opened again then
 		e.closeSocket(s)
+		return
+	case s.awaits == awaitRebound:
+		e.rebound(s, ev)
 		return
 	}
 	s.awaits = awaitNothing
@@ -231,7 +250,10 @@ func (e *Engine) socketOpened(ev Opened) {
 // socketFailed tries again later where that may help; else the next start does.
 func (e *Engine) socketFailed(ev OpenFailed) {
 	s := e.sockets[ev.Socket]
-	if s == nil || s.awaits != awaitOpened {
+	if s == nil || s.awaits != awaitOpened && s.awaits != awaitRebound {
+		return
+	}
+	if e.missed(s, ev) {
 		return
 	}
 	s.awaits = awaitNothing
@@ -259,7 +281,7 @@ func (e *Engine) socketClosed(ev Closed) {
 	if s == nil || s.awaits != awaitClosed {
 		return
 	}
-	s.awaits, s.serving, s.addresses, s.options = awaitNothing, false, nil, nil
+	s.awaits, s.serving, s.flushing, s.addresses, s.options = awaitNothing, false, false, nil, nil
 	if s.state == SocketStarting { // it was broken
 		e.openSocket(s)
 	} else {
@@ -278,7 +300,7 @@ func (e *Engine) socketClosed(ev Closed) {
 // stopped, so no hook runs.
 func (e *Engine) broken(ev Broken) {
 	s := e.sockets[ev.Socket]
-	if s == nil || s.state != SocketListening || e.stopping {
+	if s == nil || s.state != SocketListening && !s.serving || e.stopping || !s.open() || s.awaits == awaitRebound {
 		return
 	}
 	s.cause, s.depth = "bound anew: "+ev.Reason, 0
@@ -288,9 +310,17 @@ func (e *Engine) broken(ev Broken) {
 
 // stopped ends a stop: nothing of the socket is left.
 func (e *Engine) stopped(s *socket) {
-	e.moveSocket(s, SocketInactive, s.reason, false)
+	if s.doomed != "" {
+		e.moveSocket(s, SocketFailed, s.doomed, true)
+		s.doomed = ""
+	} else {
+		e.moveSocket(s, SocketInactive, s.reason, false)
+	}
 	e.answer(s, Done, "stopped")
 	e.unlisten(s)
+	if s.leaving {
+		e.dropSocket(s)
+	}
 	wanted := s.wanted
 	s.wanted = nil
 	for _, w := range wanted {
@@ -325,7 +355,11 @@ func (e *Engine) accessed(ev Accessed) {
 	if s == nil || s.state != SocketListening || s.gated || e.stopping {
 		return // it was held, paused or stopped while the report was on its way
 	}
-	if s.owner == nil {
+	switch {
+	case s.accepts():
+		e.accept(s)
+		return
+	case s.owner == nil:
 		if !s.serving {
 			s.serving = true
 			e.emit(Serve{s.def.Name})
@@ -348,46 +382,15 @@ func (e *Engine) admit(s *socket) {
 	e.run(s.def.Trigger, cause, 1, s, nil)
 }
 
-// pause leaves a socket to the kernel's queue for a while. Nothing that waits
-// is thrown away.
-func (e *Engine) pause(s *socket, d time.Duration, reason string) {
-	if s.state == SocketListening {
-		e.emit(Unwatch{s.def.Name})
-	}
-	e.moveSocket(s, SocketPaused, fmt.Sprintf("%s; resumes in %v", reason, d), true)
-	s.lastError = reason
-	e.arm(s.timer(TimerResume), d)
-}
-
-// resume makes an open socket what it is without a pause.
-func (e *Engine) resume(s *socket, cause string) {
-	if s.owner != nil && s.owner.alive() {
-		e.moveSocket(s, SocketHeld, cause, false)
-		return
-	}
-	e.moveSocket(s, SocketListening, cause, false)
-	e.watch(s)
-}
-
-// hold takes a socket out of sight while its owner has it.
-func (e *Engine) hold(s *socket, cause string) {
-	switch s.state {
-	case SocketListening:
-		e.emit(Unwatch{s.def.Name})
-	case SocketPaused:
-		e.cancel(s.timer(TimerResume))
-	case SocketInactive, SocketStarting, SocketHeld, SocketFailed, SocketStopping:
-		return
-	}
-	e.moveSocket(s, SocketHeld, cause, false)
-}
-
 // watch asks for accesses where an access does something. A managed socket's
 // queue waits for its owner, so each arrival is one access; everywhere else the
 // access takes the socket out of sight until somebody has looked after it.
 func (e *Engine) watch(s *socket) {
 	switch {
-	case e.stopping:
+	case e.stopping || s.flushing:
+	case s.accepts():
+		e.watchConnections(s)
+	case s.serving: // Served comes
 	case s.owner == nil || s.def.Lifecycle == plan.Owned:
 		e.emit(Watch{Socket: s.def.Name})
 	case len(s.def.Trigger) > 0:
@@ -403,7 +406,9 @@ func (e *Engine) arrived(ev Arrived) {
 		return
 	}
 	s.accesses++
-	e.run(s.def.Trigger, "access to socket "+string(s.def.Name), 1, s, &ev.Access)
+	if !e.turnsAway(s) {
+		e.run(s.def.Trigger, "access to socket "+string(s.def.Name), 1, s, &ev.Access)
+	}
 }
 
 // served watches a socket again whose queue has been emptied.
@@ -421,7 +426,14 @@ func (e *Engine) served(ev Served) {
 		s.limited++
 		return
 	}
-	s.limited = 0
+	switch {
+	case s.accepts():
+	case s.overBurst():
+		e.limit(s, s.limits().tooMany())
+		return
+	default:
+		s.limited = 0
+	}
 	e.watch(s)
 }
 
@@ -433,7 +445,7 @@ func (e *Engine) socketTimer(s *socket, kind TimerKind) {
 		e.resume(s, "pause over")
 	case kind == TimerWindow:
 		s.burst = 0
-		if s.def.Lifecycle != plan.Owned {
+		if s.def.Lifecycle != plan.Owned || s.accepts() {
 			s.limited = 0
 		}
 	}

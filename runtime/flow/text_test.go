@@ -50,6 +50,12 @@ func effectText(f flow.Effect) string {
 		return "inspect " + string(f.Socket)
 	case flow.Serve:
 		return "serve " + string(f.Socket)
+	case flow.Accept:
+		return fmt.Sprintf("accept %s at most %d", f.Socket, f.Most)
+	case flow.Dismiss:
+		return fmt.Sprintf("dismiss %d", f.Connection)
+	case flow.Flush:
+		return "flush " + string(f.Socket)
 	case flow.Spawn:
 		return spawnText(f)
 	case flow.Kill:
@@ -85,6 +91,13 @@ func effectText(f flow.Effect) string {
 		return fmt.Sprintf("report %s: %s: %s", f.Message, f.Name, f.Detail)
 	case flow.Exit:
 		return "exit"
+	case flow.TakePlan:
+		if len(f.Later) > 0 {
+			return fmt.Sprintf("take plan, later %v", f.Later)
+		}
+		return "take plan"
+	case flow.TakeService:
+		return fmt.Sprintf("take service %s", f.Service)
 	}
 	return fmt.Sprintf("%#v", f)
 }
@@ -126,6 +139,9 @@ func spawnText(f flow.Spawn) string {
 	}
 	if f.User != "" {
 		text += " user=" + f.User
+	}
+	if f.Connection != 0 {
+		text += fmt.Sprintf(" connection=%d", f.Connection)
 	}
 	if f.Env != nil {
 		text += fmt.Sprintf(" %q", f.Env)

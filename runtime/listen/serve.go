@@ -73,6 +73,7 @@ type Server struct {
 	stream bool
 	buf    []byte // only for Serve
 	wanted int    // how much of a datagram is read
+	gate   *Gate  // nil: everybody may
 
 	readers chan struct{} // a reservation for each client that is read from; nil: none is
 
@@ -175,8 +176,12 @@ func (s *Server) serveOne(ctx context.Context, report func(Access)) (more bool, 
 		report(a)
 		return true, nil
 	}
+	describe(fd, &a)
+	if !s.admits(fd, &a) {
+		_ = unix.Close(fd) // nothing was written
+		return true, nil
+	}
 	if s.readers != nil {
-		describe(fd, &a)
 		if s.hear(ctx, fd, a, report) {
 			reserved = false
 			return true, nil
@@ -188,7 +193,6 @@ func (s *Server) serveOne(ctx context.Context, report func(Access)) (more bool, 
 		// Deferred, so that not even a panic of report leaks the connection.
 		s.finish(ctx, fd)
 	}()
-	describe(fd, &a)
 	report(a)
 	return true, nil
 }

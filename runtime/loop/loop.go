@@ -20,6 +20,9 @@ type Sockets interface {
 	Watch(name plan.Name, what Watching)
 	Inspect(name plan.Name)
 	Serve(name plan.Name)
+	Accept(name plan.Name, most int)
+	Dismiss(connection uint64)
+	Flush(name plan.Name)
 }
 
 // Watching says which accesses to a socket are to be reported.
@@ -48,6 +51,11 @@ type Hooks struct {
 	// failed. It is not called once a shutdown has begun.
 	Ready func()
 
+	// Plan: another plan counts from now on, but for the services in later, for
+	// each of which Service is called when it does.
+	Plan    func(p *plan.Plan, later []plan.Name)
+	Service func(name plan.Name)
+
 	// Ending: a shutdown has begun, or, when again is true, was asked for once
 	// more by somebody who does not want to wait.
 	Ending func(cause string, again bool)
@@ -75,6 +83,7 @@ type Loop struct {
 	recorder Recorder // nil: nobody wants a record
 	out      outbox
 
+	load     load
 	watchers map[*watcher]bool
 
 	lastRequest uint64
@@ -196,6 +205,7 @@ func (l *Loop) Run(ctx context.Context) {
 
 // apply handles one entry of the inbox and reports whether it was the last.
 func (l *Loop) apply(ctx context.Context, en entry) bool {
+	defer l.load.step(time.Now())
 	switch {
 	case en.save != 0:
 		return l.saved(ctx, en.save, en.saveErr)
@@ -224,6 +234,7 @@ func (l *Loop) apply(ctx context.Context, en entry) bool {
 
 // fire applies the end of a timer and reports whether that was the end of all.
 func (l *Loop) fire(ctx context.Context, id flow.TimerID) bool {
+	defer l.load.step(time.Now())
 	if id == holdTimer {
 		return l.giveUp(ctx)
 	}
@@ -269,6 +280,12 @@ func (l *Loop) perform(ctx context.Context, ev flow.Event, effects []flow.Effect
 			l.sockets.Watch(f.Socket, Nothing)
 		case flow.Serve:
 			l.sockets.Serve(f.Socket)
+		case flow.Accept:
+			l.sockets.Accept(f.Socket, f.Most)
+		case flow.Dismiss:
+			l.sockets.Dismiss(f.Connection)
+		case flow.Flush:
+			l.sockets.Flush(f.Socket)
 		case flow.Spawn:
 			l.processes.Spawn(f)
 		case flow.Kill:
@@ -279,7 +296,7 @@ func (l *Loop) perform(ctx context.Context, ev flow.Event, effects []flow.Effect
 			l.processes.Evaluate(f)
 		case flow.Persist: // has been saved
 		case flow.Announce:
-			l.announce(f)
+			l.announce(Announcement{Announce: f})
 		case flow.ArmTimer:
 			l.timers.arm(f.Timer, time.Now().Add(f.D))
 		case flow.CancelTimer:
@@ -288,9 +305,20 @@ func (l *Loop) perform(ctx context.Context, ev flow.Event, effects []flow.Effect
 			l.reply(f, l.unsaved(ev, f.Outcome, unsaved))
 		case flow.Transition:
 			l.transition(ctx, f)
+			if len(l.watchers) > 0 {
+				l.announce(Announcement{Transition: &f})
+			}
 		case flow.Report:
 			l.log.LogAttrs(ctx, slog.LevelWarn, "attention",
 				slog.String("problem", f.Message), slog.String("unit", f.Name), slog.String("detail", f.Detail))
+		case flow.TakePlan:
+			if r, ok := ev.(flow.Reload); ok && l.hooks.Plan != nil {
+				l.hooks.Plan(r.Plan, f.Later)
+			}
+		case flow.TakeService:
+			if l.hooks.Service != nil {
+				l.hooks.Service(f.Service)
+			}
 		case flow.Exit:
 			exit = true
 		}

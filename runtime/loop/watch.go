@@ -9,9 +9,11 @@ import (
 // maxUnread is how many announcements wait for one watcher.
 const maxUnread = 256
 
-// Announcement is one announcement of the engine to a watcher.
+// Announcement is one announcement of the engine to a watcher, or a transition.
 type Announcement struct {
 	flow.Announce
+
+	Transition *flow.Transition // if it is one; read-only
 
 	Lost int // how many before it the watcher was too slow for
 }
@@ -23,8 +25,8 @@ type watcher struct {
 	lost int
 }
 
-// Watch returns the announcements of the engine from now on; it announces only if
-// it was made to ([flow.Config]). The loop never waits for a watcher: what does not
+// Watch returns the transitions and announcements of the engine from now on; it
+// announces only if it was made to ([flow.Config]). The loop never waits for a watcher: what does not
 // fit is lost, and the next that does says how many were. The channel is closed
 // when ctx or the loop ends.
 func (l *Loop) Watch(ctx context.Context) (<-chan Announcement, error) {
@@ -37,10 +39,11 @@ func (l *Loop) Watch(ctx context.Context) (<-chan Announcement, error) {
 	return w.to, nil
 }
 
-func (l *Loop) announce(a flow.Announce) {
+func (l *Loop) announce(a Announcement) {
 	for w := range l.watchers {
+		a.Lost = w.lost
 		select {
-		case w.to <- Announcement{Announce: a, Lost: w.lost}:
+		case w.to <- a:
 			w.lost = 0
 		default:
 			w.lost++

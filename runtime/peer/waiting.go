@@ -157,6 +157,11 @@ func localAddress(fd int) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
+	return addressOf(name)
+}
+
+// addressOf returns an inet address without its zone.
+func addressOf(name unix.Sockaddr) (netip.AddrPort, error) {
 	switch a := name.(type) {
 	case *unix.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)), nil

@@ -1,0 +1,228 @@
+package e2e
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// client is a process with an identity of its own, which has no name in any
+// database.
+type client struct {
+	uid, gid uint32
+	groups   []uint32
+}
+
+// connectAs connects a new unix socket as that client does, says the request and
+// returns what comes back. Only this thread is the client, so only raw calls are
+// made on it; it ends with its goroutine.
+func connectAs(c client, name, request string) (answer string, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked
+		var list unsafe.Pointer
+		if len(c.groups) > 0 {
+			list = unsafe.Pointer(&c.groups[0])
+		}
+		for _, call := range [][4]uintptr{
+			{unix.SYS_SETGROUPS, uintptr(len(c.groups)), uintptr(list)},
+			{unix.SYS_SETRESGID, uintptr(c.gid), uintptr(c.gid), uintptr(c.gid)},
+			{unix.SYS_SETRESUID, uintptr(c.uid), uintptr(c.uid), uintptr(c.uid)},
+		} {
+			if _, _, errno := unix.RawSyscall(call[0], call[1], call[2], call[3]); errno != 0 {
+				err = errors.Join(errors.New("become another user"), errno)
+				return
+			}
+		}
+		answer, err = converse(name, request)
+	}()
+	<-done
+	return answer, err
+}
+
+func converse(name, request string) (string, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	timeout := unix.NsecToTimeval(patience.Nanoseconds())
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
+		return "", err
+	}
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: name}); err != nil {
+		return "", err
+	}
+	if request != "" {
+		if err := unix.Send(fd, []byte(request+"\n"), unix.MSG_NOSIGNAL); err != nil {
+			return "", err
+		}
+	}
+	var answer []byte
+	buf := make([]byte, 4096)
+	for {
+		n, err := unix.Read(fd, buf)
+		if err != nil || n <= 0 {
+			return strings.TrimSuffix(string(answer), "\n"), err
+		}
+		answer = append(answer, buf[:n]...)
+	}
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root may be other users")
+	}
+}
+
+const guardedUnits = `
+-- guarded.toml --
+[[permission]]
+name = "operators"
+id = 2000
+users = ["4001"]
+links = ["staff"]
+
+[[permission]]
+name = "staff"
+id = 2001
+groups = ["5001"]
+
+[[socket]]
+name = "admin"
+type = "uds"
+listen = "admin.sock"
+permissions = ["operators"]
+owner = "app"
+lifecycle = "owned"
+
+[[service]]
+name = "app"
+run = { exec = "$PROBE", args = ["-id", "app"] }
+
+[[socket]]
+name = "public"
+type = "uds"
+listen = "public.sock"
+permissions = ["any"]
+owner = "other"
+lifecycle = "owned"
+
+[[service]]
+name = "other"
+run = { exec = "$PROBE", args = ["-id", "other"] }
+`
+
+// The kernel keeps the denied out, before the owner runs and while it does.
+func TestS100S101PermissionsOfAPath(t *testing.T) {
+	needRoot(t)
+	b := run(t, guardedUnits)
+	b.awaitSocket("guarded@admin", "listening")
+	admin := b.file("sock/admin.sock")
+	denied := client{uid: 4003, gid: 9000, groups: []uint32{9001}}
+
+	t.Run("S101-S104 a denied client starts nothing, however often it comes", func(t *testing.T) {
+		for range 1000 {
+			if _, err := connectAs(denied, admin, "echo x"); !errors.Is(err, unix.EACCES) {
+				t.Fatalf("connect = %v, want EACCES", err)
+			}
+		}
+		b.checkSocket("guarded@admin", "listening")
+		b.noReport()
+	})
+	for _, tt := range []struct {
+		name string
+		who  client
+	}{
+		{name: "S100 a user who starts the owner", who: client{uid: 4001, gid: 9000}},
+		{name: "S103 root", who: client{}},
+		{name: "S107-S108 the primary group of a linked permission", who: client{uid: 4003, gid: 5001}},
+		{name: "S107 a supplementary group", who: client{uid: 4003, gid: 9000, groups: []uint32{9001, 5001}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			answer, err := connectAs(tt.who, admin, "echo welcome")
+			if err != nil || answer != "welcome" {
+				t.Errorf("answer %q, %v, want welcome", answer, err)
+			}
+		})
+	}
+	t.Run("S110 while the owner runs", func(t *testing.T) {
+		b.awaitSocket("guarded@admin", "held")
+		if _, err := connectAs(denied, admin, "echo x"); !errors.Is(err, unix.EACCES) {
+			t.Errorf("connect = %v, want EACCES", err)
+		}
+	})
+	t.Run("S99 any is everybody", func(t *testing.T) {
+		answer, err := connectAs(denied, b.file("sock/public.sock"), "echo all")
+		if err != nil || answer != "all" {
+			t.Errorf("answer %q, %v, want all", answer, err)
+		}
+	})
+}
+
+// Where the kernel does not keep anybody out, the daemon asks it who came.
+func TestS101S105S111PermissionsOfAnAbstractSocket(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	b := newBed(t, `
+-- guarded.toml --
+[[permission]]
+name = "operators"
+id = 2000
+users = ["4001"]
+
+[[socket]]
+name = "bell"
+type = "uds"
+listen = "@$DIR/bell"
+permissions = ["operators"]
+trigger = [{ script = "echo $RIND_ACCESS_UID >>$DIR/rung" }]
+
+[[socket]]
+name = "owned"
+type = "uds"
+listen = "@$DIR/owned"
+permissions = ["operators"]
+owner = "app"
+lifecycle = "owned"
+
+[[service]]
+name = "app"
+run = { exec = "$PROBE", args = ["-id", "app"] }
+`)
+	b.compile()
+	b.start()
+	b.awaitSocket("guarded@bell", "listening")
+	bell := "@" + b.file("bell")
+	for _, who := range []client{{uid: 4003, gid: 9000}, {uid: 4001, gid: 9000}, {uid: 4003, gid: 4001}, {}} {
+		if answer, err := connectAs(who, bell, ""); err != nil || answer != "" {
+			t.Fatalf("uid %d: answer %q, %v, want the end of the stream", who.uid, answer, err)
+		}
+	}
+	b.do("shutdown")
+	b.wait()
+	rung, err := os.ReadFile(b.file("rung"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	uids := strings.Fields(string(rung))
+	slices.Sort(uids) // scripts run side by side
+	if want := []string{"0", "4001"}; !slices.Equal(uids, want) {
+		t.Errorf("the trigger ran for %v, want %v", uids, want)
+	}
+	log := b.log.String()
+	if n := strings.Count(log, "access denied"); n != 1 || !strings.Contains(log, `"uid":4003`) {
+		t.Errorf("the log has %d entries about denied access, want one with uid 4003:\n%s", n, log)
+	}
+	if !strings.Contains(log, "its owner would accept everybody") {
+		t.Errorf("the log does not say why the owned socket stays closed:\n%s", log)
+	}
+}

@@ -1,0 +1,178 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"sync"
+
+	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/plan/cond"
+	"github.com/rind-sockets/rind/plan/diff"
+	"github.com/rind-sockets/rind/runtime/control"
+	"github.com/rind-sockets/rind/runtime/flow"
+)
+
+// reloads keeps what belongs to the plan that is being loaded: everything that has
+// to be asked for is asked before the loop sees the plan.
+type reloads struct {
+	turn sync.Mutex // one reload at a time
+	next prepared   // of the Reload that the loop gets next; the loop's
+
+	mu      sync.Mutex
+	current *plan.Plan // that the loop has
+}
+
+// prepared is a plan that can be taken over.
+type prepared struct {
+	plan  *plan.Plan
+	rules rules
+	show  func() // tells the control interface
+}
+
+// reload loads another plan, or says what would happen (SPEC §9). A plan that cannot
+// be applied changes nothing.
+func (d *daemon) reload(ctx context.Context, r control.Reload) (control.Reloaded, error) {
+	d.reloads.turn.Lock()
+	defer d.reloads.turn.Unlock()
+	if err := context.Cause(ctx); err != nil {
+		return control.Reloaded{}, err // whoever asked has gone
+	}
+	p, err := d.opts.Load(r.Path)
+	if err != nil {
+		return control.Reloaded{}, err
+	}
+	values, err := d.verify(ctx, p)
+	if err != nil {
+		return control.Reloaded{}, err
+	}
+	out := control.Reloaded{Plan: p, Changes: diff.Compare(d.currentPlan(), p).Text()}
+	if r.DryRun {
+		return out, nil
+	}
+	d.tell(d.opts.Reloading)
+	defer d.tell(d.opts.Ready)
+	next := prepared{plan: p, rules: resolveRules(p, d.log), show: d.server.SetPlan(p)}
+	// The answer is waited for also if whoever asked has gone: the plan is taken over
+	// all the same.
+	reply, err := d.loop.Ask(context.WithoutCancel(ctx), r.By, func(from flow.Request) flow.Event {
+		d.reloads.next = next
+		return flow.Reload{Plan: p, Variables: values, From: from}
+	})
+	switch {
+	case err != nil:
+		return control.Reloaded{}, err
+	case reply.Outcome != flow.Done:
+		return control.Reloaded{}, errors.New(reply.Message)
+	}
+	d.log.InfoContext(ctx, "plan loaded", slog.String("plan", p.Digest), slog.String("by", r.By))
+	return out, nil
+}
+
+// verify reports why a plan cannot be applied, and returns its variables.
+func (d *daemon) verify(ctx context.Context, p *plan.Plan) (values map[string]cond.Value, err error) {
+	var errs []error
+	for i := range p.Transports {
+		t, err := pluginOf(&p.Transports[i])
+		if err == nil {
+			err = d.host.Check(ctx, t)
+		}
+		errs = append(errs, err)
+	}
+	values, err = variables(p, d.opts.Environ)
+	return values, errors.Join(append(errs, err)...)
+}
+
+// currentPlan is the plan that a reload replaces.
+func (d *daemon) currentPlan() *plan.Plan {
+	d.reloads.mu.Lock()
+	defer d.reloads.mu.Unlock()
+	return d.reloads.current
+}
+
+// reloadFile loads the plan's file again because of a signal, or because the file
+// has changed.
+func (d *daemon) reloadFile(ctx context.Context) {
+	if d.opts.Load == nil {
+		d.log.WarnContext(ctx, "reload refused: the plan is from no file")
+		return
+	}
+	if _, err := d.reload(ctx, control.Reload{By: "signal"}); err != nil {
+		d.log.ErrorContext(ctx, "reload failed, the plan before goes on", slog.Any("error", err))
+	}
+}
+
+// tell tells the service manager of a reload.
+func (d *daemon) tell(say func() error) {
+	if say == nil {
+		return
+	}
+	if err := say(); err != nil {
+		d.log.Warn("cannot tell the service manager of a reload", slog.Any("error", err))
+	}
+}
+
+// takePlan is the hook of the loop for the plan of a Reload.
+func (d *daemon) takePlan(p *plan.Plan, later []plan.Name) {
+	next := d.reloads.next
+	d.reloads.next = prepared{}
+	if next.plan != p { // cannot be: each Reload is made together with it
+		d.log.Error("a plan was taken over that nobody has prepared", slog.String("plan", p.Digest))
+		return
+	}
+	d.opts.Plan, d.rules = p, next.rules
+	d.reloads.mu.Lock()
+	d.reloads.current = p
+	d.reloads.mu.Unlock()
+	d.sockets.define(p)
+	d.processes.define(p, later)
+	next.show()
+}
+
+// define takes the definitions of a plan for everything that is opened from now on,
+// and for the listeners that stay.
+func (s *sockets) define(p *plan.Plan) {
+	clear(s.defs)
+	for i := range p.Sockets {
+		def := &p.Sockets[i]
+		s.defs[def.Name] = def
+		li := s.open[def.Name]
+		if li == nil || !maps.Equal(li.def.Options, def.Options) {
+			continue // that one is replaced, and closed as it was opened
+		}
+		more := wantsData(def, li.facts.Stream) && !wantsData(li.def, li.facts.Stream)
+		li.def = def
+		if more && li.server != nil && !def.Accept && !li.serving {
+			li.server.WantData()
+		}
+	}
+}
+
+// define takes the definitions of a plan, but for the services in later. Those that
+// are gone stay: their processes end.
+func (p *processes) define(of *plan.Plan, later []plan.Name) {
+	waits := map[plan.Name]bool{}
+	for _, name := range later {
+		waits[name] = true
+	}
+	is := map[string]bool{}
+	for i := range of.Services {
+		is[string(of.Services[i].Name)] = true
+	}
+	p.last.forget(func(service string) bool { return is[service] })
+	for i := range of.Services {
+		if def := &of.Services[i]; !waits[def.Name] {
+			p.defs[def.Name] = def
+		}
+	}
+}
+
+// takeService is the hook of the loop for a service that has waited for its end.
+func (p *processes) takeService(name plan.Name) {
+	for i := range p.daemon.opts.Plan.Services {
+		if def := &p.daemon.opts.Plan.Services[i]; def.Name == name {
+			p.defs[name] = def
+		}
+	}
+}

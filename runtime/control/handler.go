@@ -133,10 +133,6 @@ func (h *handler) each(ctx context.Context, kind controlv1.UnitKind, names []str
 		}
 		result := &controlv1.UnitResult{Name: u.title(), Kind: u.kind}
 		results = append(results, result)
-		if then != nil && u.instance != "" {
-			result.Outcome, result.Message = controlv1.Outcome_OUTCOME_FAILED, "failed: only a whole service can start with the daemon"
-			continue
-		}
 		reply, err := h.engine.Ask(ctx, who.String(), func(r flow.Request) flow.Event { return event(u, r) })
 		if err != nil { // what was done before is still worth knowing
 			result.Outcome, result.Message = controlv1.Outcome_OUTCOME_FAILED, "failed: "+err.Error()

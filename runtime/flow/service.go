@@ -257,6 +257,7 @@ func (e *Engine) serviceTimer(svc *service, t TimerID) {
 		in.procs[t.Run].state = procDue
 		e.proceed(in, "restart")
 		e.gather(in)
+		e.disappoint(in)
 	case TimerReady:
 		if !e.prolong(in, t) {
 			e.notReady(in)

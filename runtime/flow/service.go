@@ -214,21 +214,27 @@ func (e *Engine) startInstance(in *instance, w why) {
 			return
 		}
 		e.proceed(in, w.text)
-		for i := range in.procs {
-			if in.procs[i].state == procDelayed {
-				in.procs[i].state = procDue
-				e.cancel(in.timerOf(TimerRestart, i))
-			}
-		}
-		e.gather(in)
+		e.skipDelay(in)
 		e.disappoint(in)
 	case ServiceStopping:
 		in.wanted = want(in.wanted, w)
-	case ServiceStarting:
+	case ServiceStarting: // of several processes, one may be delayed
 		in.wait(w)
+		e.skipDelay(in)
 	case ServiceActive:
 		e.respond(w, Unchanged, "already active")
 	}
+}
+
+// skipDelay makes due what waits for the delay before a restart.
+func (e *Engine) skipDelay(in *instance) {
+	for i := range in.procs {
+		if in.procs[i].state == procDelayed {
+			in.procs[i].state = procDue
+			e.cancel(in.timerOf(TimerRestart, i))
+		}
+	}
+	e.gather(in)
 }
 
 func (e *Engine) serviceTimer(svc *service, t TimerID) {

@@ -108,8 +108,16 @@ after = ["db"]
 	}
 	b.checkSocket("app@http", "held")
 	b.do("start", "app@db")
-	db := b.nextReport("db")
-	web := b.nextReport("web")
+	// The one is active as soon as it runs, so the other may be the first to report.
+	reports := map[string]*Report{}
+	for len(reports) < 2 {
+		r := b.nextReport("")
+		reports[r.ID] = r
+	}
+	db, web := reports["db"], reports["web"]
+	if db == nil || web == nil {
+		t.Fatalf("reports of %v, want db and web", reports)
+	}
 	if web.Env["LEVEL"] != "7" {
 		t.Errorf("LEVEL=%q, want that of the variable", web.Env["LEVEL"])
 	}

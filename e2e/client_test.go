@@ -187,8 +187,8 @@ func (b *bed) addr(name string) string {
 	return s.Addresses[0]
 }
 
-// nextReport returns the next report of the probe with that id, or of any if it is
-// empty; others are not for this test and are passed over.
+// nextReport returns the next report of the probe with that id; others are
+// not for this test and are passed over.
 func (b *bed) nextReport(id string) *Report {
 	b.t.Helper()
 	for {
@@ -196,10 +196,27 @@ func (b *bed) nextReport(id string) *Report {
 		if err != nil {
 			b.t.Fatalf("waiting for a report of %s: %v", id, err)
 		}
-		if r := decodeReport(b.t, message); id == "" || r.ID == id {
+		if r := decodeReport(b.t, message); r.ID == id {
 			return r
 		}
 	}
+}
+
+// nextReports returns the next report of each of the probes, in whatever order they
+// come.
+func (b *bed) nextReports(ids ...string) map[string]*Report {
+	b.t.Helper()
+	got := map[string]*Report{}
+	for len(got) < len(ids) {
+		message, err := b.reports.next(b.exited)
+		if err != nil {
+			b.t.Fatalf("waiting for reports of %v: %v", ids, err)
+		}
+		if r := decodeReport(b.t, message); slices.Contains(ids, r.ID) {
+			got[r.ID] = r
+		}
+	}
+	return got
 }
 
 func decodeReport(t *testing.T, message []byte) *Report {

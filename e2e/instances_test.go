@@ -109,15 +109,8 @@ after = ["db"]
 	b.checkSocket("app@http", "held")
 	b.do("start", "app@db")
 	// The one is active as soon as it runs, so the other may be the first to report.
-	reports := map[string]*Report{}
-	for len(reports) < 2 {
-		r := b.nextReport("")
-		reports[r.ID] = r
-	}
+	reports := b.nextReports("db", "web")
 	db, web := reports["db"], reports["web"]
-	if db == nil || web == nil {
-		t.Fatalf("reports of %v, want db and web", reports)
-	}
 	if web.Env["LEVEL"] != "7" {
 		t.Errorf("LEVEL=%q, want that of the variable", web.Env["LEVEL"])
 	}
@@ -133,8 +126,7 @@ after = ["db"]
 	}
 	b.awaitService("app@web", "waiting")
 	b.do("start", "app@db")
-	b.nextReport("db")
-	b.nextReport("web")
+	b.nextReports("db", "web")
 	b.awaitService("app@web", "active")
 	b.do("stop", "app@web")
 	b.do("stop", "app@db")

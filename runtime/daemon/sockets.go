@@ -73,7 +73,7 @@ func newSockets(ctx context.Context, d *daemon, set *listen.Set) *sockets {
 
 // openGrace is how long a shutdown waits for plugins that are binding. A bind that
 // is called off may leave the node of a unix socket behind, and takes a moment.
-const openGrace = 2 * time.Second
+const openGrace = time.Second
 
 // finishOpening calls off what is still being opened after that time.
 func (s *sockets) finishOpening() {

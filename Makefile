@@ -9,7 +9,7 @@ GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false
 GOLANGCI = .tools/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run setup test check lint vet tidy generated fmt generate fuzz bench bench-compiler soak golden clean install
+.PHONY: help build demo run setup test check lint vet tidy generated fmt generate fuzz simulate bench bench-compiler soak golden clean install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
@@ -58,6 +58,9 @@ generate: ## regenerate the Go code of every .proto file
 
 fuzz: ## fuzz every target for 10 seconds
 	tools/fuzz 10s
+
+simulate: ## run the engine on random plans and events, with failures, for about a million steps
+	go test -count 1 -run 'TestWorld|TestWhatFollows' -rapid.checks 10000 -timeout 30m ./runtime/flow
 
 bench: ## run every benchmark
 	go test -run '^$$' -bench . -benchmem ./...

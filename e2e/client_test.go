@@ -202,6 +202,23 @@ func (b *bed) nextReport(id string) *Report {
 	}
 }
 
+// nextReports returns the next report of each of the probes, in whatever order they
+// come.
+func (b *bed) nextReports(ids ...string) map[string]*Report {
+	b.t.Helper()
+	got := map[string]*Report{}
+	for len(got) < len(ids) {
+		message, err := b.reports.next(b.exited)
+		if err != nil {
+			b.t.Fatalf("waiting for reports of %v: %v", ids, err)
+		}
+		if r := decodeReport(b.t, message); slices.Contains(ids, r.ID) {
+			got[r.ID] = r
+		}
+	}
+	return got
+}
+
 func decodeReport(t *testing.T, message []byte) *Report {
 	t.Helper()
 	r := &Report{}

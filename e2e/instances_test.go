@@ -108,8 +108,9 @@ after = ["db"]
 	}
 	b.checkSocket("app@http", "held")
 	b.do("start", "app@db")
-	db := b.nextReport("db")
-	web := b.nextReport("web")
+	// The one is active as soon as it runs, so the other may be the first to report.
+	reports := b.nextReports("db", "web")
+	db, web := reports["db"], reports["web"]
 	if web.Env["LEVEL"] != "7" {
 		t.Errorf("LEVEL=%q, want that of the variable", web.Env["LEVEL"])
 	}
@@ -125,8 +126,7 @@ after = ["db"]
 	}
 	b.awaitService("app@web", "waiting")
 	b.do("start", "app@db")
-	b.nextReport("db")
-	b.nextReport("web")
+	b.nextReports("db", "web")
 	b.awaitService("app@web", "active")
 	b.do("stop", "app@web")
 	b.do("stop", "app@db")

@@ -226,6 +226,7 @@ payload = "string"
 	if got := b.states(); len(got) != 0 {
 		t.Errorf("restored: %v, want nothing", got)
 	}
+	b.stop(syscall.SIGTERM) // what it logs is all there then
 	for state, why := range map[string]string{
 		"web@lasting": "the plan has no such state",
 		"web@user":    "its branch keys are others in this plan",
@@ -241,7 +242,6 @@ payload = "string"
 			t.Errorf("the log says %d times that %s is not restored because %s, want once", lines, state, why)
 		}
 	}
-	b.stop(syscall.SIGTERM)
 	b.write("units/web.toml", strings.TrimPrefix(durable, "\n-- web.toml --\n"))
 	b.compile()
 	b.start()

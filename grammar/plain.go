@@ -10,8 +10,7 @@ import (
 // The functions of this file do for what is plain and correct what the grammars
 // do, and many times as fast: a large plan has tens of thousands of each. They
 // make the trees that the parsers would make, and leave everything else to them,
-// above all what is wrong. FuzzPlain proves that the
-// two agree.
+// above all what is wrong. FuzzPlain proves that the two agree.
 
 // acceptInet parses an inet endpoint.
 func acceptInet(s string) (t inetTree, ok bool) {
@@ -55,8 +54,8 @@ func acceptUnix(s string) (t unixTree, ok bool) {
 	return t, true
 }
 
-// acceptCondition parses a condition whose only brackets are those around its
-// guards, and whose literals are strings and words.
+// acceptCondition parses a condition without indices, whose literals are strings
+// and words.
 func acceptCondition(s string) (*orTree, bool) {
 	r := plainReader{text: s}
 	r.next()
@@ -74,7 +73,20 @@ type plainReader struct {
 	kind     int // of the token that is next
 	from, to int // where that is
 	end      int // of the token before
+	depth    int // of what is being read
 	bad      bool
+}
+
+// deeper reads something inside of something else, unless that is too deep for a
+// reader that calls itself.
+func deeper[T any](r *plainReader, read func(*plainReader) *T) *T {
+	if r.depth == maxConditionDepth {
+		r.bad = true
+		return nil
+	}
+	r.depth++
+	defer func() { r.depth-- }()
+	return read(r)
 }
 
 func (r *plainReader) next() {
@@ -117,7 +129,7 @@ func (r *plainReader) take(kinds ...int) string {
 
 func (r *plainReader) or() *orTree {
 	t := &orTree{Terms: []*andTree{r.and()}}
-	for r.skip("or") {
+	for !r.bad && r.skip("or") {
 		t.Terms = append(t.Terms, r.and())
 	}
 	return t
@@ -133,9 +145,39 @@ func (r *plainReader) and() *andTree {
 
 func (r *plainReader) not() *notTree {
 	if r.skip("not") {
-		return &notTree{Not: &notTree{Primary: &primaryTree{Atom: r.atom()}}}
+		return &notTree{Not: deeper(r, (*plainReader).not)}
 	}
-	return &notTree{Primary: &primaryTree{Atom: r.atom()}}
+	return &notTree{Primary: r.primary()}
+}
+
+func (r *plainReader) primary() *primaryTree {
+	t := &primaryTree{}
+	switch {
+	case r.skip("("):
+		t.Inner = deeper(r, (*plainReader).or)
+		r.bad = r.bad || !r.skip(")")
+	case r.kind == condKeyword && (r.token() == "all" || r.token() == "any"):
+		t.Call = r.call()
+	default:
+		t.Atom = r.atom()
+	}
+	return t
+}
+
+func (r *plainReader) call() *callTree {
+	t := &callTree{Name: r.take(condKeyword)}
+	if !r.skip("(") {
+		r.bad = true
+		return t
+	}
+	for {
+		t.Args = append(t.Args, deeper(r, (*plainReader).or))
+		if r.bad || !r.skip(",") {
+			break
+		}
+	}
+	r.bad = r.bad || !r.skip(")")
+	return t
 }
 
 func (r *plainReader) atom() *atomTree {
@@ -172,7 +214,12 @@ func (r *plainReader) guardAnd() *guardAndTree {
 
 func (r *plainReader) guardNot() *guardNotTree {
 	if r.skip("not") {
-		return &guardNotTree{Not: &guardNotTree{Pred: r.pred()}}
+		return &guardNotTree{Not: deeper(r, (*plainReader).guardNot)}
+	}
+	if r.skip("(") {
+		t := &guardNotTree{Inner: deeper(r, (*plainReader).guard)}
+		r.bad = r.bad || !r.skip(")")
+		return t
 	}
 	return &guardNotTree{Pred: r.pred()}
 }

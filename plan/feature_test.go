@@ -69,9 +69,6 @@ var use = map[string]func(p *plan.Plan){
 	"watchdog":   func(p *plan.Plan) { srv(p).Watchdog = &plan.Watchdog{Interval: 1, Action: "stop"} },
 }
 
-// runs are the features that rindrun of this release has.
-var runs = []string{"locked-transports", "preferred-options"}
-
 func srv(p *plan.Plan) *plan.Service { return &p.Services[0] }
 
 func variable(p *plan.Plan) { p.Variables = []plan.Variable{{Name: "v", Default: str("x"), Env: "V"}} }

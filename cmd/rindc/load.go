@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -137,6 +138,11 @@ func (l *loader) read(name, group string) {
 		l.fail(err, group)
 		return
 	}
+	l.readTarget(name, group, target)
+}
+
+// readTarget is read for a file whose path behind all links is known.
+func (l *loader) readTarget(name, group, target string) {
 	in := compiler.Input{Name: filepath.ToSlash(name), Group: group}
 	if other, done := l.files[target]; done {
 		in.Text = other.Text
@@ -146,6 +152,7 @@ func (l *loader) read(name, group string) {
 		return
 	}
 	l.visiting(filepath.Dir(target))
+	var err error
 	if in.Text, err = readFile(name); err != nil {
 		l.fail(err, group)
 		return
@@ -167,8 +174,12 @@ func readFile(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := readAll(f, maxRead)
-	return text, errors.Join(err, f.Close())
+	var text bytes.Buffer
+	if info, err := f.Stat(); err == nil && info.Size() < maxRead {
+		text.Grow(int(info.Size()) + bytes.MinRead) // then it is read at once
+	}
+	_, err = text.ReadFrom(io.LimitReader(f, maxRead))
+	return text.Bytes(), errors.Join(err, f.Close())
 }
 
 // order sorts the paths of one file so that the first is the one to use. It does
@@ -207,13 +218,14 @@ func (w *walk) dir(name, prefix string) {
 	}
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), ".") {
-			w.entry(filepath.Join(name, e.Name()), path.Join(prefix, e.Name()), e)
+			w.entry(filepath.Join(name, e.Name()), path.Join(prefix, e.Name()), filepath.Join(target, e.Name()), e)
 		}
 	}
 }
 
-// entry reads what is in a directory. below is its path below the units root.
-func (w *walk) entry(name, below string, e fs.DirEntry) {
+// entry reads what is in a directory. below is its path below the units root, and
+// target that behind all links, unless it is one itself.
+func (w *walk) entry(name, below, target string, e fs.DirEntry) {
 	isUnit := strings.HasSuffix(name, extension) && e.Name() != lock.FileName
 	mode := e.Type()
 	if mode&fs.ModeSymlink != 0 {
@@ -233,6 +245,8 @@ func (w *walk) entry(name, below string, e fs.DirEntry) {
 	case w.scenarios != nil && mode.IsRegular() && strings.HasSuffix(name, scenario.Extension):
 		w.scenarios(name, strings.TrimSuffix(below, scenario.Extension))
 	case !isUnit:
+	case mode.IsRegular() && e.Type().IsRegular():
+		w.readTarget(name, groupOf(below), target)
 	case mode.IsRegular():
 		w.read(name, groupOf(below))
 	default:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,8 +34,10 @@ func replay(cmd *cobra.Command, planPath, path string) error {
 	if err != nil {
 		return &statusError{exitInternal, err}
 	}
-	defer f.Close()
 	steps, err := record.Replay(f, p)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
 	if differs := (*record.DifferenceError)(nil); errors.As(err, &differs) {
 		if err := showDifference(cmd, path, differs); err != nil {
 			return err
@@ -50,21 +53,22 @@ func replay(cmd *cobra.Command, planPath, path string) error {
 
 // showDifference shows the effects of one event, those that are the same once.
 func showDifference(cmd *cobra.Command, path string, d *record.DifferenceError) error {
-	out := fmt.Sprintf("%s: %v\n", path, d)
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s: %v\n", path, d)
 	for i := range max(len(d.Want), len(d.Got)) {
 		want, got := at(d.Want, i), at(d.Got, i)
 		if want == got {
-			out += "  " + want + "\n"
+			out.WriteString("  " + want + "\n")
 			continue
 		}
 		if want != "" {
-			out += "- " + want + "\n"
+			out.WriteString("- " + want + "\n")
 		}
 		if got != "" {
-			out += "+ " + got + "\n"
+			out.WriteString("+ " + got + "\n")
 		}
 	}
-	_, err := fmt.Fprint(cmd.OutOrStdout(), out)
+	_, err := fmt.Fprint(cmd.OutOrStdout(), out.String())
 	return err
 }
 

@@ -88,7 +88,7 @@ func (f *runFlags) run(cmd *cobra.Command, path string) error {
 		if err != nil {
 			return &statusError{exitInternal, err}
 		}
-		defer out.Close()
+		defer f.closeRecord(log, out)
 		opts.Record = out
 	}
 	// A daemon does not hold on to a directory that it was started in by chance,
@@ -113,6 +113,14 @@ func (f *runFlags) run(cmd *cobra.Command, path string) error {
 		return &statusError{status: exitInternal}
 	}
 	return nil
+}
+
+// closeRecord closes the record, of which a disk may tell only now that it has
+// not got all.
+func (f *runFlags) closeRecord(log *slog.Logger, out *os.File) {
+	if err := out.Close(); err != nil {
+		log.Error("the record is not complete", slog.Any("error", err))
+	}
 }
 
 // lastWordTimeout bounds the last word of a daemon.

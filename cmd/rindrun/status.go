@@ -141,16 +141,7 @@ func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 		w.printf("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.GetName(), s.GetState(), s.GetType(), printable(address),
 			orDash(s.GetOwner()), s.GetLifecycle(), s.GetAccesses(), s.GetActivations(), reason(s.GetReason(), s.GetLastError()))
 	}
-	notes := 0
-	for _, s := range resp.GetSockets() {
-		notes += len(s.GetOptions())
-	}
-	section(w, notes, "SOCKET\tOPTIONS")
-	for _, s := range resp.GetSockets() {
-		for _, note := range s.GetOptions() {
-			w.printf("%s\t%s\n", s.GetName(), printable(note))
-		}
-	}
+	optionNotes(w, resp.GetSockets())
 	section(w, len(resp.GetServices()), "SERVICE\tSTATE\tPIDS\tSTARTS\tREASON")
 	for _, s := range resp.GetServices() {
 		w.printf("%s\t%s\t%s\t%d\t%s\n", s.GetName(), s.GetState(), pidList(s.GetPids()), s.GetStarts(), condition(s))
@@ -162,8 +153,36 @@ func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 	for _, t := range resp.GetTimers() {
 		w.printf("%s\t%s\t%d\t%s\n", t.GetName(), t.GetState(), t.GetEnds(), orDash(printable(t.GetReason())))
 	}
-	section(w, len(resp.GetStates()), "STATE\tVALUE")
-	for _, s := range resp.GetStates() {
+	states(w, resp.GetStates())
+	if !brief {
+		section(w, len(resp.GetPlugins()), "PLUGIN\tPID\tLAUNCHES\tPATH\tLAST ERROR")
+		for _, p := range resp.GetPlugins() {
+			pid := "-"
+			if p.GetPid() != 0 {
+				pid = fmt.Sprint(p.GetPid())
+			}
+			w.printf("%s\t%s\t%d\t%s\t%s\n", p.GetName(), pid, p.GetLaunches(), printable(p.GetPath()), orDash(printable(p.GetLastError())))
+		}
+	}
+}
+
+// optionNotes shows what became of the transport options of sockets.
+func optionNotes(w *printer, sockets []*controlv1.SocketStatus) {
+	notes := 0
+	for _, s := range sockets {
+		notes += len(s.GetOptions())
+	}
+	section(w, notes, "SOCKET\tOPTIONS")
+	for _, s := range sockets {
+		for _, note := range s.GetOptions() {
+			w.printf("%s\t%s\n", s.GetName(), printable(note))
+		}
+	}
+}
+
+func states(w *printer, list []*controlv1.StateStatus) {
+	section(w, len(list), "STATE\tVALUE")
+	for _, s := range list {
 		if len(s.GetBranches()) == 0 {
 			w.printf("%s\t%s\n", s.GetName(), "(only shown to who may set it)")
 		}
@@ -173,16 +192,6 @@ func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 				text += " (follows)"
 			}
 			w.printf("%s\t%s\n", s.GetName(), text)
-		}
-	}
-	if !brief {
-		section(w, len(resp.GetPlugins()), "PLUGIN\tPID\tLAUNCHES\tPATH\tLAST ERROR")
-		for _, p := range resp.GetPlugins() {
-			pid := "-"
-			if p.GetPid() != 0 {
-				pid = fmt.Sprint(p.GetPid())
-			}
-			w.printf("%s\t%s\t%d\t%s\t%s\n", p.GetName(), pid, p.GetLaunches(), printable(p.GetPath()), orDash(printable(p.GetLastError())))
 		}
 	}
 }

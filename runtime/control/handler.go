@@ -165,10 +165,6 @@ func (h *handler) each(ctx context.Context, kind controlv1.UnitKind, names []str
 
 // operate asks for one operation and says in result what came of it.
 func (h *handler) operate(ctx context.Context, u unit, event func(unit, flow.Request) flow.Event, then keeper, result *controlv1.UnitResult) {
-	if then != nil && u.instance != "" {
-		result.Outcome, result.Message = controlv1.Outcome_OUTCOME_FAILED, "failed: only a whole service can start with the daemon"
-		return
-	}
 	reply, err := h.engine.Ask(ctx, callerOf(ctx).String(), func(r flow.Request) flow.Event { return event(u, r) })
 	if err != nil { // what was done before is still worth knowing
 		result.Outcome, result.Message = controlv1.Outcome_OUTCOME_FAILED, "failed: "+err.Error()

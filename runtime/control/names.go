@@ -70,8 +70,9 @@ func newDirectory(p *plan.Plan) *directory {
 // unit finds a socket or a service, or with "NAME[INSTANCE]" an instance of one.
 // Without a kind the name must belong to one of them only.
 func (d *directory) unit(kind controlv1.UnitKind, name string) (unit, error) {
-	of, instance, ok := strings.Cut(name, "[")
-	if instance, ok = strings.CutSuffix(instance, "]"); !ok || instance == "" || kind == controlv1.UnitKind_UNIT_KIND_SOCKET {
+	of, rest, _ := strings.Cut(name, "[")
+	instance, ok := strings.CutSuffix(rest, "]")
+	if !ok || instance == "" || kind == controlv1.UnitKind_UNIT_KIND_SOCKET {
 		return d.whole(kind, name)
 	}
 	u, err := d.whole(controlv1.UnitKind_UNIT_KIND_SERVICE, of)

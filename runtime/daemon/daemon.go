@@ -248,9 +248,10 @@ func (d *daemon) ending(cause string, again bool) {
 	d.log.Info("shutting down", slog.String("cause", cause), slog.Bool("hurry", again))
 	if again {
 		d.hurried = true
+		d.sockets.stopOpening()
 		return
 	}
-	d.sockets.stopOpening()
+	d.sockets.finishOpening()
 	d.commands.stopOthers()
 }
 

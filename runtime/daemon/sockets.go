@@ -73,6 +73,23 @@ func newSockets(ctx context.Context, d *daemon, set *listen.Set) *sockets {
 	return s
 }
 
+// openGrace is how long a shutdown waits for plugins that are binding. A bind that
+// is called off may leave the node of a unix socket behind, and takes a moment.
+const openGrace = time.Second
+
+// finishOpening calls off what is still being opened after that time.
+func (s *sockets) finishOpening() {
+	s.daemon.tasks.Go(func() {
+		grace := time.NewTimer(openGrace)
+		defer grace.Stop()
+		select {
+		case <-grace.C:
+			s.stopOpening()
+		case <-s.opening.Done(): // everything is over
+		}
+	})
+}
+
 // Open implements [loop.Sockets]: one call of the plugin for all sockets of a
 // transport, but for those with a host name, whose look-up may take long.
 func (s *sockets) Open(names []plan.Name) {

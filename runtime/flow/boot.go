@@ -23,7 +23,10 @@ func (e *Engine) boot() {
 			if (wanted || active[r]) && !e.holds(def.StopOn) {
 				e.startSocket(r.socket, w)
 			}
-		case (r.service.startsUnasked() || e.holds(r.startOn) || active[r]) && !e.holds(r.stopOn):
+		case !r.service.startsUnasked() && !active[r] && !e.holds(r.startOn) || e.holds(r.stopOn):
+		case active[r]:
+			e.startNamed(r.service, w)
+		default:
 			e.startService(r.service, w)
 		}
 	}

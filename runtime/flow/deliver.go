@@ -156,10 +156,12 @@ func (e *Engine) react() {
 			e.startSocket(r.socket, r.cause)
 		case r.service != nil && r.stop:
 			e.stopService(r.service, r.cause)
+		case r.service != nil && starts && r.named:
+			e.startNamed(r.service, r.cause)
 		case r.service != nil && starts:
 			e.startService(r.service, r.cause)
 		}
-		r.marked, r.start, r.stop, r.cause = false, false, false, why{}
+		r.marked, r.start, r.stop, r.named, r.cause = false, false, false, false, why{}
 	}
 	e.marked = emptied(e.marked)
 }

@@ -34,7 +34,8 @@ type reactor struct {
 
 	marked      bool // it is in Engine.marked
 	start, stop bool
-	cause       why // of stop, or else of start
+	named       bool // a switch names it, so it starts whatever its conditions say
+	cause       why  // of stop, or else of start
 
 	noted bool // it is in Engine.noted
 	held  bool // stopOn held before the changes

@@ -219,21 +219,27 @@ func (e *Engine) startInstance(in *instance, w why) {
 			return
 		}
 		e.proceed(in, w.text)
-		for i := range in.procs {
-			if in.procs[i].state == procDelayed {
-				in.procs[i].state = procDue
-				e.cancel(in.timerOf(TimerRestart, i))
-			}
-		}
-		e.gather(in)
+		e.skipDelay(in)
 		e.disappoint(in)
 	case ServiceStopping:
 		in.wanted = want(in.wanted, w)
-	case ServiceStarting:
+	case ServiceStarting: // of several processes, one may be delayed
 		in.wait(w)
+		e.skipDelay(in)
 	case ServiceActive:
 		e.respond(w, Unchanged, "already active")
 	}
+}
+
+// skipDelay makes due what waits for the delay before a restart.
+func (e *Engine) skipDelay(in *instance) {
+	for i := range in.procs {
+		if in.procs[i].state == procDelayed {
+			in.procs[i].state = procDue
+			e.cancel(in.timerOf(TimerRestart, i))
+		}
+	}
+	e.gather(in)
 }
 
 func (e *Engine) serviceTimer(svc *service, t TimerID) {
@@ -262,6 +268,7 @@ func (e *Engine) serviceTimer(svc *service, t TimerID) {
 		in.procs[t.Run].state = procDue
 		e.proceed(in, "restart")
 		e.gather(in)
+		e.disappoint(in)
 	case TimerReady:
 		if !e.prolong(in, t) {
 			e.notReady(in)

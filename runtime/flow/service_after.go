@@ -56,7 +56,7 @@ func (e *Engine) leave(svc *service, depth int) {
 	for _, d := range svc.dependants {
 		d.ceasing = true
 		for _, in := range slices.Clone(d.instances) {
-			if in.blocked || !in.engaged() || in.state == ServiceStopping {
+			if in.blocked && !in.hasProcess() || !in.engaged() || in.state == ServiceStopping {
 				continue // it waits for it anyway, or ends already
 			}
 			in.wanted = append(in.wanted, w) // when it is back
@@ -95,14 +95,19 @@ func (e *Engine) lose(svc *service) {
 		return
 	}
 	for _, d := range svc.after {
-		if d.leaning--; d.leaning > 0 {
-			continue
+		if d.leaning--; d.leaning == 0 {
+			e.endDeferred(d)
 		}
-		for _, in := range d.instances {
-			if in.deferred {
-				in.deferred = false
-				e.endProcesses(in)
-			}
+	}
+}
+
+// endDeferred tells the instances to end that have waited for the end of what
+// comes after their service.
+func (e *Engine) endDeferred(svc *service) {
+	for _, in := range svc.instances {
+		if in.deferred {
+			in.deferred = false
+			e.endProcesses(in)
 		}
 	}
 }
@@ -116,10 +121,20 @@ func (e *Engine) disappoint(in *instance) {
 	e.inquiry++
 	for _, d := range in.service.after {
 		if !d.isActive() && !d.isComing(e.inquiry) {
-			e.answerInstance(in, Failed, fmt.Sprintf("failed: it waits for service %s, which is %s", d.def.Name, d.state()))
+			e.answerInstance(in, Failed, "failed: it waits for service "+string(d.def.Name)+", which is "+d.describe())
 			return
 		}
 	}
+}
+
+// describe says in which state a service is, and why.
+func (svc *service) describe() string {
+	state := svc.state()
+	i := slices.IndexFunc(svc.instances, func(in *instance) bool { return in.state == state && in.reason != "" })
+	if i < 0 {
+		return string(state)
+	}
+	return fmt.Sprintf("%s (%s)", state, svc.instances[i].reason)
 }
 
 // disappointDependants looks at everything that waits for a service which may
@@ -158,10 +173,12 @@ func (svc *service) isComing(inquiry uint64) bool {
 		switch {
 		case in.state == ServiceStopping:
 			return in.again || len(in.wanted) > 0
+		case in.state == ServiceWaiting && in.stumbled && !in.blocked:
+			return false
 		case in.blocked:
 			return !slices.ContainsFunc(svc.after, func(d *service) bool { return !d.isActive() && !d.isComing(inquiry) })
 		}
-		return in.engaged() && !(in.state == ServiceWaiting && in.stumbled)
+		return in.engaged()
 	})
 	return svc.coming
 }

@@ -49,7 +49,7 @@ func (e *Engine) startInstanceByName(name plan.Name, instance string, w why) {
 	case svc.accepting:
 		e.refuse(w, Failed, svc.onlyAccepts())
 	case instance != "":
-		if in := e.instanceNamed(svc, instance); in != nil {
+		if in := e.instanceNamed(svc, instance); in != nil && !in.gone {
 			e.startInstance(in, w)
 			return
 		}
@@ -81,6 +81,16 @@ func (e *Engine) startService(svc *service, w why) {
 	default:
 		e.startAnother(svc, w)
 	}
+}
+
+// startNamed starts a service because rind@active or rind@activate names it: one
+// with branching for all its branches, any other one as a condition does.
+func (e *Engine) startNamed(svc *service, w why) {
+	if svc.def.Branching != nil {
+		e.startServiceByName(svc.def.Name, w)
+		return
+	}
+	e.startService(svc, w)
 }
 
 func (e *Engine) startAnother(svc *service, w why) {

@@ -60,8 +60,8 @@ func (e *Engine) expectReady(in *instance) {
 // counted from the end of the time that it has. Once it lives on what it has
 // asked for, it has to ask again in time, as sd_notify(3) says.
 func (e *Engine) extend(in *instance, d time.Duration) {
-	if d <= 0 {
-		return
+	if d <= 0 || in.state != ServiceStarting && in.state != ServiceStopping {
+		return // there is no limit to what it is doing
 	}
 	in.extended = d
 	if !in.overtime {

@@ -31,7 +31,13 @@ func (e *Engine) proceed(in *instance, cause string) {
 // gather spawns what is due, unless a socket is still being opened, which the
 // owner inherits, or another service has to be active first.
 func (e *Engine) gather(in *instance) {
-	if in.blocked || slices.ContainsFunc(in.service.sockets, (*socket).awaitedByOwner) {
+	due := slices.ContainsFunc(in.procs, func(p process) bool { return p.state == procDue })
+	switch {
+	case in.blocked || !due || slices.ContainsFunc(in.service.sockets, (*socket).awaitedByOwner):
+		return
+	case len(in.service.missing()) > 0: // since it began to wait for its sockets
+		e.proceed(in, in.reason)
+		e.disappoint(in)
 		return
 	}
 	for i := range in.procs {
@@ -44,6 +50,10 @@ func (e *Engine) gather(in *instance) {
 
 // socketsSettled lets the instances of a service go on that waited for a socket.
 func (e *Engine) socketsSettled(svc *service) {
+	if svc.single {
+		e.gather(svc.instances[0])
+		return
+	}
 	for _, in := range slices.Clone(svc.instances) { // one that cannot be spawned may be dropped
 		e.gather(in)
 	}
@@ -148,7 +158,12 @@ func (e *Engine) arrive(in *instance) {
 }
 
 // pending reports whether a process is still to come or to be ready.
-func (p process) pending() bool { return p.state != procDown && !(p.state == procRunning && p.ready) }
+func (p process) pending() bool {
+	if p.state == procRunning {
+		return !p.ready
+	}
+	return p.state != procDown
+}
 
 // rise is told that an instance became active.
 func (e *Engine) rise(in *instance) {
@@ -161,6 +176,7 @@ func (e *Engine) rise(in *instance) {
 		svc.up = true
 		e.serviceUp(svc)
 	}
+	e.endDeferred(svc) // what comes after it has this instance now
 	e.unblockDependants(svc)
 }
 
@@ -184,7 +200,7 @@ func (e *Engine) processFailed(ev ProcessFailed) {
 		return
 	}
 	in.broken, in.fault = true, ev.Reason
-	if !in.needed() {
+	if !in.hasProcess() {
 		e.takeDown(in)
 		e.settle(in, ev.Reason, true)
 		return
@@ -193,8 +209,8 @@ func (e *Engine) processFailed(ev ProcessFailed) {
 	e.takeDown(in)
 }
 
-// needed reports whether an instance has a process that must be told to end.
-func (in *instance) needed() bool {
+// hasProcess reports whether an instance has a process that must be told to end.
+func (in *instance) hasProcess() bool {
 	return slices.ContainsFunc(in.procs, func(p process) bool { return p.state == procSpawning || p.state == procRunning })
 }
 

@@ -14,7 +14,7 @@ import (
 // The state that says who has a session, and its field with the name of the user.
 const (
 	sessionState plan.Name = "rind@user_session"
-	sessionField           = "username"
+	sessionField string    = "username"
 )
 
 // resolve returns a process of the plan's run list without its variable.

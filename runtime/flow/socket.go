@@ -129,7 +129,7 @@ func (e *Engine) stopSocketByName(name plan.Name, w why) {
 }
 
 // startSocket makes sure that a socket is open or being opened. Starting an
-// open socket changes nothing but a pause, which it ends.
+// open socket changes nothing but a pause, which a command or a condition ends.
 func (e *Engine) startSocket(s *socket, w why) {
 	if e.stopping || s.leaving {
 		e.reply(w.from, Failed, s.noStart(e.stopping))
@@ -149,6 +149,9 @@ func (e *Engine) startSocket(s *socket, w why) {
 	case SocketStopping:
 		s.wanted = want(s.wanted, w)
 	case SocketPaused:
+		if w.depth > 0 { // the trigger of an access would undo the pause that it leads to
+			return
+		}
 		e.unpause(s, w)
 	case SocketListening, SocketHeld:
 		s.parked = ""

@@ -38,6 +38,7 @@ func (e *Engine) operate(c *change, w why) {
 	}
 	for _, r := range units {
 		e.mark(r, c.name == deactivateSignal, c, w)
+		r.named = r.named || c.name != deactivateSignal
 	}
 }
 

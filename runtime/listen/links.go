@@ -10,9 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Link is a symbolic link to the node of a unix socket.
+// Link is a symbolic link to the node of a unix socket. The number of a link that
+// somebody removed may be that of the next one, so where it leads counts as well.
 type Link struct {
 	Path     string
+	Target   string
 	Dev, Ino uint64
 }
 
@@ -39,7 +41,7 @@ func linksOf(node string, w Want) ([]Link, error) {
 		if err := unix.Lstat(path, &st); err != nil {
 			return nil, fmt.Errorf("option symlinks: look at %s: %w", path, err)
 		}
-		links = append(links, Link{Path: path, Dev: st.Dev, Ino: st.Ino})
+		links = append(links, Link{Path: path, Target: node, Dev: st.Dev, Ino: st.Ino})
 	}
 	return links, nil
 }
@@ -57,7 +59,7 @@ func LinksTo(node string, options map[string]string) []Link {
 		if target, err := os.Readlink(path); err != nil || target != node || unix.Lstat(path, &st) != nil {
 			continue
 		}
-		links = append(links, Link{Path: path, Dev: st.Dev, Ino: st.Ino})
+		links = append(links, Link{Path: path, Target: node, Dev: st.Dev, Ino: st.Ino})
 	}
 	return links
 }
@@ -67,6 +69,10 @@ func LinksTo(node string, options map[string]string) []Link {
 func (f *Facts) Remove() error {
 	var errs []error
 	for _, l := range f.Links {
+		if target, err := os.Readlink(l.Path); err == nil && target != l.Target {
+			errs = append(errs, fmt.Errorf("remove %s: it leads to %s: %w, left alone", l.Path, target, ErrForeignNode))
+			continue
+		}
 		errs = append(errs, removeFile(l.Path, unix.S_IFLNK, l.Dev, l.Ino))
 	}
 	if f.Path != "" {

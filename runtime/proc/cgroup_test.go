@@ -253,6 +253,7 @@ func TestOwnsWithoutGroup(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			w.check(t)
 			p, line := startPrinting(t, w, shell(`setsid sh -c 'sleep 1000 & echo $$ $!; wait' & wait`))
+			var others []int // pidfds
 			for _, field := range append(strings.Fields(line), strconv.Itoa(p.PID())) {
 				pid, err := strconv.Atoi(field)
 				if err != nil {
@@ -265,9 +266,15 @@ func TestOwnsWithoutGroup(t *testing.T) {
 				if !p.Owns(pidfd) {
 					t.Errorf("process %d does not count as the service's", pid)
 				}
-				if pid != p.PID() {
-					_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
+				if pid == p.PID() {
+					unix.Close(pidfd)
+					continue
 				}
+				others = append(others, pidfd)
+			}
+			// Only now: a process whose parent is gone is nobody's.
+			for _, pidfd := range others {
+				_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
 				unix.Close(pidfd)
 			}
 			self, err := unix.PidfdOpen(os.Getpid(), 0)

@@ -15,9 +15,19 @@ import (
 // Sockets carries out the effects on sockets. No method blocks; answers come as
 // events. All are called on the loop's goroutine.
 type Sockets interface {
+	Listeners
+	Queues
+}
+
+// Listeners are the sockets themselves.
+type Listeners interface {
 	Open(names []plan.Name) // all sockets that one step opens
 	Close(name plan.Name)
 	Watch(name plan.Name, what Watching)
+}
+
+// Queues are what waits in open sockets, and the connections taken from them.
+type Queues interface {
 	Inspect(name plan.Name)
 	Serve(name plan.Name)
 	Accept(name plan.Name, most int)

@@ -15,14 +15,24 @@ import (
 // Sockets carries out the effects on sockets. No method blocks; answers come as
 // events. All are called on the loop's goroutine.
 type Sockets interface {
+	Listeners
+	Connections
+}
+
+// Listeners carries out the effects on what listens.
+type Listeners interface {
 	Open(names []plan.Name) // all sockets that one step opens
 	Close(name plan.Name)
 	Watch(name plan.Name, what Watching)
 	Inspect(name plan.Name)
+	Flush(name plan.Name)
+}
+
+// Connections carries out the effects on what comes in.
+type Connections interface {
 	Serve(name plan.Name)
 	Accept(name plan.Name, most int)
 	Dismiss(connection uint64)
-	Flush(name plan.Name)
 }
 
 // Watching says which accesses to a socket are to be reported.

@@ -16,23 +16,23 @@ import (
 // events. All are called on the loop's goroutine.
 type Sockets interface {
 	Listeners
-	Connections
+	Queues
 }
 
-// Listeners carries out the effects on what listens.
+// Listeners are the sockets themselves.
 type Listeners interface {
 	Open(names []plan.Name) // all sockets that one step opens
 	Close(name plan.Name)
 	Watch(name plan.Name, what Watching)
-	Inspect(name plan.Name)
-	Flush(name plan.Name)
 }
 
-// Connections carries out the effects on what comes in.
-type Connections interface {
+// Queues are what waits in open sockets, and the connections taken from them.
+type Queues interface {
+	Inspect(name plan.Name)
 	Serve(name plan.Name)
 	Accept(name plan.Name, most int)
 	Dismiss(connection uint64)
+	Flush(name plan.Name)
 }
 
 // Watching says which accesses to a socket are to be reported.

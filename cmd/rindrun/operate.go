@@ -146,12 +146,20 @@ func newReloadCommand() *cobra.Command {
 			if resp.GetApplied() {
 				out.printf("plan %s is loaded\n", resp.GetPlanDigest())
 			}
-			return out.result()
+			bad := &printer{w: cmd.ErrOrStderr()}
+			for _, text := range resp.GetProblems() {
+				bad.printf("rindrun: %s\n", printable(text))
+			}
+			if err := out.result(); err != nil || len(resp.GetProblems()) == 0 {
+				return err
+			}
+			return &statusError{status: exitFailed}
 		})
 	cmd.Long = `Replace the plan that the daemon runs. Sockets that are the same keep their listener
 and what waits in it, services keep running; what is gone is stopped, what is new
-starts if it would start with the plan. What happens to each unit is printed. A plan
-that cannot be applied changes nothing.`
+starts if it would start with the plan. What happens to each unit is printed, and what
+went wrong with a socket, which makes the exit status 1. A plan that cannot be applied
+changes nothing.`
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would happen")
 	cmd.Example = `  rindc build /etc/rind -o /run/rind/plan.json && rindrun reload --dry-run && rindrun reload
   rindrun reload /etc/rind/next.json`

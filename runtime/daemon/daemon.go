@@ -131,7 +131,7 @@ func Run(ctx context.Context, opts Options) error {
 	d := &daemon{opts: opts, relay: newRelay(opts.Log.Handler())}
 	defer d.relay.close()
 	d.log = slog.New(d.relay)
-	d.reloads.current = opts.Plan
+	d.reloads.current, d.reloads.turn, d.reloads.changed = opts.Plan, make(chan struct{}, 1), make(chan struct{}, 1)
 	d.moments, d.begin = newMoments(opts.Plan), time.Now()
 	d.host = pluginhost.New(pluginhost.Options{
 		Dirs: opts.PluginDirs, RuntimeDir: opts.RuntimeDir, Version: opts.Version, Log: d.log,

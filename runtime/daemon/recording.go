@@ -14,7 +14,7 @@ func (d *daemon) config() flow.Config { return flow.Config{Variables: d.variable
 // what the status knows beyond the engine. Without the record the run is as good as with it, so what goes wrong is
 // only logged.
 func (d *daemon) startRecord() *record.Recorder {
-	all := recorders{d.moments}
+	all := recorders{d.moments, &d.reloads}
 	if d.observed.metrics != nil {
 		all = append(all, d.observed.metrics)
 	}

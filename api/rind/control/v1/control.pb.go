@@ -2467,6 +2467,7 @@ type ReloadResponse struct {
 	PlanDigest    string                 `protobuf:"bytes,1,opt,name=plan_digest,json=planDigest,proto3" json:"plan_digest,omitempty"`
 	Changes       string                 `protobuf:"bytes,2,opt,name=changes,proto3" json:"changes,omitempty"` // in words, as rindc diff prints them
 	Applied       bool                   `protobuf:"varint,3,opt,name=applied,proto3" json:"applied,omitempty"`
+	Problems      []string               `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"` // sockets that are not as the new plan wants them, and why; they do not undo it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2520,6 +2521,13 @@ func (x *ReloadResponse) GetApplied() bool {
 		return x.Applied
 	}
 	return false
+}
+
+func (x *ReloadResponse) GetProblems() []string {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
 }
 
 type NamesRequest struct {
@@ -2807,12 +2815,13 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x04text\x18\x04 \x01(\fR\x04text\"<\n" +
 	"\rReloadRequest\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x17\n" +
-	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"e\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\x81\x01\n" +
 	"\x0eReloadResponse\x12\x1f\n" +
 	"\vplan_digest\x18\x01 \x01(\tR\n" +
 	"planDigest\x12\x18\n" +
 	"\achanges\x18\x02 \x01(\tR\achanges\x12\x18\n" +
-	"\aapplied\x18\x03 \x01(\bR\aapplied\"\x0e\n" +
+	"\aapplied\x18\x03 \x01(\bR\aapplied\x12\x1a\n" +
+	"\bproblems\x18\x04 \x03(\tR\bproblems\"\x0e\n" +
 	"\fNamesRequest\"\x8f\x01\n" +
 	"\rNamesResponse\x12\x18\n" +
 	"\asockets\x18\x01 \x03(\tR\asockets\x12\x1a\n" +

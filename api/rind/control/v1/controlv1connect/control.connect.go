@@ -105,7 +105,8 @@ type ControlServiceClient interface {
 	// Logs returns the last lines that services have printed.
 	Logs(context.Context, *v1.LogsRequest) (*v1.LogsResponse, error)
 	// Reload replaces the plan that runs, or says what would happen. A plan that
-	// cannot be applied changes nothing and fails with failed_precondition.
+	// cannot be applied changes nothing and fails with failed_precondition. The answer
+	// comes when the sockets that it moves are open or closed, 10 seconds at most.
 	Reload(context.Context, *v1.ReloadRequest) (*v1.ReloadResponse, error)
 	// Shutdown begins an orderly shutdown and does not wait for its end.
 	Shutdown(context.Context, *v1.ShutdownRequest) (*v1.ShutdownResponse, error)
@@ -363,7 +364,8 @@ type ControlServiceHandler interface {
 	// Logs returns the last lines that services have printed.
 	Logs(context.Context, *v1.LogsRequest) (*v1.LogsResponse, error)
 	// Reload replaces the plan that runs, or says what would happen. A plan that
-	// cannot be applied changes nothing and fails with failed_precondition.
+	// cannot be applied changes nothing and fails with failed_precondition. The answer
+	// comes when the sockets that it moves are open or closed, 10 seconds at most.
 	Reload(context.Context, *v1.ReloadRequest) (*v1.ReloadResponse, error)
 	// Shutdown begins an orderly shutdown and does not wait for its end.
 	Shutdown(context.Context, *v1.ShutdownRequest) (*v1.ShutdownResponse, error)

@@ -101,6 +101,7 @@ func newRoot() *cobra.Command {
 		newSetStateCommand(), newRemoveStateCommand(), newGetStatesCommand(), newEmitCommand(), newEventsCommand(), newLogsCommand(),
 		newReloadCommand(), newShutdownCommand(), newManCommand(),
 	)
+	completeAll(root)
 	return root
 }
 

@@ -6,11 +6,12 @@ import (
 	"github.com/rind-sockets/rind/runtime/flow"
 )
 
-func serviceStatus(s flow.ServiceStatus) *controlv1.ServiceStatus {
+func serviceStatus(s flow.ServiceStatus, facts Facts) *controlv1.ServiceStatus {
 	st := &controlv1.ServiceStatus{
 		Name: string(s.Def.Name), State: string(s.State), Pids: numbers(s.PIDs),
 		Reason: s.Reason, LastError: s.LastError, Starts: s.Starts, Restarts: s.Restarts,
 		WaitsFor: texts(s.WaitsFor), Saying: s.Saying, Status: s.Status,
+		SinceUnixMicros: facts.since("service", s.Def.Name, ""),
 	}
 	for i := range s.Instances {
 		in := &s.Instances[i]
@@ -18,6 +19,7 @@ func serviceStatus(s flow.ServiceStatus) *controlv1.ServiceStatus {
 			Instance: in.Instance, State: string(in.State), Pids: numbers(in.PIDs),
 			Reason: in.Reason, LastError: in.LastError, Starts: in.Starts, Restarts: in.Restarts,
 			WaitsFor: texts(in.WaitsFor), Saying: in.Saying, Status: in.Status,
+			SinceUnixMicros: facts.since("service", s.Def.Name, in.Instance),
 		})
 	}
 	return st

@@ -27,6 +27,10 @@ import (
 // condition and is down, starts if it would start with the plan: conditions count as
 // levels.
 
+// StillBound begins the last error of a socket that should have been bound anew and is
+// not.
+const StillBound = "still bound as before the reload: "
+
 // wireReload is a Reload in a record.
 type wireReload struct {
 	Plan      string                `json:"plan"` // text, whose digest depends on every byte
@@ -438,7 +442,7 @@ func (e *Engine) missed(s *socket, ev OpenFailed) bool {
 		e.emit(OpenSocket{s.def.Name})
 	case s.awaits == awaitRebound:
 		s.awaits = awaitNothing
-		s.lastError = "still bound as before the reload: " + ev.Reason
+		s.lastError = StillBound + ev.Reason
 		e.report("socket not bound anew", string(s.def.Name), ev.Reason+"; it listens where it did, stop and start it to try again")
 		if s.state == SocketListening {
 			e.watch(s)

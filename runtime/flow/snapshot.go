@@ -30,6 +30,7 @@ type SocketStatus struct {
 	Refused     uint64 // connections over a limit
 	Connections int    // live ones, of a socket that accepts
 	Activations uint64
+	Moving      bool // it is being opened, closed or bound anew right now
 }
 
 // ServiceStatus is the state of one service.
@@ -81,6 +82,7 @@ func (e *Engine) Snapshot() Snapshot {
 		snap.Sockets = append(snap.Sockets, SocketStatus{
 			Def: s.def, State: s.state, Addresses: slices.Clone(s.addresses), Options: slices.Clone(s.options),
 			Reason: s.reason, LastError: s.lastError, Accesses: s.accesses, Denials: s.denials, Refused: s.refused, Connections: s.live, Activations: s.activations,
+			Moving: s.awaits != awaitNothing,
 		})
 	}
 	for _, svc := range e.order.services {

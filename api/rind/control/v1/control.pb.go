@@ -2,7 +2,7 @@
 // socket. The caller is who the kernel says it is (SO_PEERCRED).
 //
 // uid 0 and the user that the daemon runs as may call everything. Everybody may call
-// Status and Watch, without the payloads of states and signals that they may not set
+// Status, Names and Watch, without the payloads of states and signals that they may not set
 // or emit. Start, Stop, Pause, Resume and Logs of a unit are also for who holds
 // rind@system-services or a permission of its managed-by; SetState, RemoveState and
 // Emit for who holds one of the permissions of the state or signal, or
@@ -194,6 +194,7 @@ type StatusResponse struct {
 	OpenDescriptors int32                  `protobuf:"varint,8,opt,name=open_descriptors,json=openDescriptors,proto3" json:"open_descriptors,omitempty"` // of the daemon
 	Store           *StoreStatus           `protobuf:"bytes,9,opt,name=store,proto3" json:"store,omitempty"`                                             // absent: states end with the daemon
 	Timers          []*TimerStatus         `protobuf:"bytes,10,rep,name=timers,proto3" json:"timers,omitempty"`
+	SinceUnixMicros int64                  `protobuf:"varint,20,opt,name=since_unix_micros,json=sinceUnixMicros,proto3" json:"since_unix_micros,omitempty"` // when the daemon was started
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -298,6 +299,13 @@ func (x *StatusResponse) GetTimers() []*TimerStatus {
 	return nil
 }
 
+func (x *StatusResponse) GetSinceUnixMicros() int64 {
+	if x != nil {
+		return x.SinceUnixMicros
+	}
+	return 0
+}
+
 // StoreStatus is about the states on disk.
 type StoreStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -368,21 +376,22 @@ func (x *StoreStatus) GetProblem() string {
 }
 
 type SocketStatus struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // inactive, starting, listening, held, paused, failed, stopping
-	Type          string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
-	Listen        string                 `protobuf:"bytes,4,opt,name=listen,proto3" json:"listen,omitempty"`       // as the plan says
-	Addresses     []string               `protobuf:"bytes,5,rep,name=addresses,proto3" json:"addresses,omitempty"` // as the kernel says (getsockname), and every result of a name
-	Owner         string                 `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
-	Lifecycle     string                 `protobuf:"bytes,7,opt,name=lifecycle,proto3" json:"lifecycle,omitempty"`
-	Reason        string                 `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"` // why it is in this state
-	LastError     string                 `protobuf:"bytes,9,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	Accesses      uint64                 `protobuf:"varint,10,opt,name=accesses,proto3" json:"accesses,omitempty"`
-	Activations   uint64                 `protobuf:"varint,11,opt,name=activations,proto3" json:"activations,omitempty"`
-	Options       []string               `protobuf:"bytes,12,rep,name=options,proto3" json:"options,omitempty"` // what became of transport options: refused ones, and sizes that the kernel chose
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	State           string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // inactive, starting, listening, held, paused, failed, stopping
+	Type            string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	Listen          string                 `protobuf:"bytes,4,opt,name=listen,proto3" json:"listen,omitempty"`       // as the plan says
+	Addresses       []string               `protobuf:"bytes,5,rep,name=addresses,proto3" json:"addresses,omitempty"` // as the kernel says (getsockname), and every result of a name
+	Owner           string                 `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
+	Lifecycle       string                 `protobuf:"bytes,7,opt,name=lifecycle,proto3" json:"lifecycle,omitempty"`
+	Reason          string                 `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"` // why it is in this state
+	LastError       string                 `protobuf:"bytes,9,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	Accesses        uint64                 `protobuf:"varint,10,opt,name=accesses,proto3" json:"accesses,omitempty"`
+	Activations     uint64                 `protobuf:"varint,11,opt,name=activations,proto3" json:"activations,omitempty"`
+	Options         []string               `protobuf:"bytes,12,rep,name=options,proto3" json:"options,omitempty"`                                           // what became of transport options: refused ones, and sizes that the kernel chose
+	SinceUnixMicros int64                  `protobuf:"varint,20,opt,name=since_unix_micros,json=sinceUnixMicros,proto3" json:"since_unix_micros,omitempty"` // when it came into its state; 0: it has never been in another one
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SocketStatus) Reset() {
@@ -499,22 +508,30 @@ func (x *SocketStatus) GetOptions() []string {
 	return nil
 }
 
+func (x *SocketStatus) GetSinceUnixMicros() int64 {
+	if x != nil {
+		return x.SinceUnixMicros
+	}
+	return 0
+}
+
 // ServiceStatus is about all instances of a service taken together.
 type ServiceStatus struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // inactive, starting, active, stopping, waiting, failed
-	Pids          []int32                `protobuf:"varint,3,rep,packed,name=pids,proto3" json:"pids,omitempty"`
-	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	LastError     string                 `protobuf:"bytes,5,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	Starts        uint64                 `protobuf:"varint,6,opt,name=starts,proto3" json:"starts,omitempty"`                    // of processes
-	Restarts      uint64                 `protobuf:"varint,7,opt,name=restarts,proto3" json:"restarts,omitempty"`                // those of them that the restart policy or the watchdog wanted
-	WaitsFor      []string               `protobuf:"bytes,8,rep,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"` // services that have to be active first
-	Saying        string                 `protobuf:"bytes,9,opt,name=saying,proto3" json:"saying,omitempty"`                     // reloading, stopping: what it says of itself
-	Status        string                 `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`                    // the same in its own words, STATUS= of sd_notify(3)
-	Instances     []*InstanceStatus      `protobuf:"bytes,11,rep,name=instances,proto3" json:"instances,omitempty"`              // of a service that may have several
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	State           string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // inactive, starting, active, stopping, waiting, failed
+	Pids            []int32                `protobuf:"varint,3,rep,packed,name=pids,proto3" json:"pids,omitempty"`
+	Reason          string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	LastError       string                 `protobuf:"bytes,5,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	Starts          uint64                 `protobuf:"varint,6,opt,name=starts,proto3" json:"starts,omitempty"`                                             // of processes
+	Restarts        uint64                 `protobuf:"varint,7,opt,name=restarts,proto3" json:"restarts,omitempty"`                                         // those of them that the restart policy or the watchdog wanted
+	WaitsFor        []string               `protobuf:"bytes,8,rep,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`                          // services that have to be active first
+	Saying          string                 `protobuf:"bytes,9,opt,name=saying,proto3" json:"saying,omitempty"`                                              // reloading, stopping: what it says of itself
+	Status          string                 `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`                                             // the same in its own words, STATUS= of sd_notify(3)
+	Instances       []*InstanceStatus      `protobuf:"bytes,11,rep,name=instances,proto3" json:"instances,omitempty"`                                       // of a service that may have several
+	SinceUnixMicros int64                  `protobuf:"varint,20,opt,name=since_unix_micros,json=sinceUnixMicros,proto3" json:"since_unix_micros,omitempty"` // when it came into its state, as of a socket; 0 also if it may have several instances
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ServiceStatus) Reset() {
@@ -624,21 +641,29 @@ func (x *ServiceStatus) GetInstances() []*InstanceStatus {
 	return nil
 }
 
+func (x *ServiceStatus) GetSinceUnixMicros() int64 {
+	if x != nil {
+		return x.SinceUnixMicros
+	}
+	return 0
+}
+
 // InstanceStatus is one instance of a service that may have several.
 type InstanceStatus struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"` // the branch key that names it, or its number
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
-	Pids          []int32                `protobuf:"varint,3,rep,packed,name=pids,proto3" json:"pids,omitempty"`
-	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	LastError     string                 `protobuf:"bytes,5,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	Starts        uint64                 `protobuf:"varint,6,opt,name=starts,proto3" json:"starts,omitempty"`
-	Restarts      uint64                 `protobuf:"varint,7,opt,name=restarts,proto3" json:"restarts,omitempty"`
-	WaitsFor      []string               `protobuf:"bytes,8,rep,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
-	Saying        string                 `protobuf:"bytes,9,opt,name=saying,proto3" json:"saying,omitempty"`
-	Status        string                 `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Instance        string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"` // the branch key that names it, or its number
+	State           string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	Pids            []int32                `protobuf:"varint,3,rep,packed,name=pids,proto3" json:"pids,omitempty"`
+	Reason          string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	LastError       string                 `protobuf:"bytes,5,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	Starts          uint64                 `protobuf:"varint,6,opt,name=starts,proto3" json:"starts,omitempty"`
+	Restarts        uint64                 `protobuf:"varint,7,opt,name=restarts,proto3" json:"restarts,omitempty"`
+	WaitsFor        []string               `protobuf:"bytes,8,rep,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
+	Saying          string                 `protobuf:"bytes,9,opt,name=saying,proto3" json:"saying,omitempty"`
+	Status          string                 `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
+	SinceUnixMicros int64                  `protobuf:"varint,20,opt,name=since_unix_micros,json=sinceUnixMicros,proto3" json:"since_unix_micros,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *InstanceStatus) Reset() {
@@ -741,14 +766,22 @@ func (x *InstanceStatus) GetStatus() string {
 	return ""
 }
 
+func (x *InstanceStatus) GetSinceUnixMicros() int64 {
+	if x != nil {
+		return x.SinceUnixMicros
+	}
+	return 0
+}
+
 type TimerStatus struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`   // inactive, running
-	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // why it is in this state
-	Ends          uint64                 `protobuf:"varint,4,opt,name=ends,proto3" json:"ends,omitempty"`    // how often its time was over
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	State           string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`   // inactive, running
+	Reason          string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // why it is in this state
+	Ends            uint64                 `protobuf:"varint,4,opt,name=ends,proto3" json:"ends,omitempty"`    // how often its time was over
+	SinceUnixMicros int64                  `protobuf:"varint,20,opt,name=since_unix_micros,json=sinceUnixMicros,proto3" json:"since_unix_micros,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *TimerStatus) Reset() {
@@ -805,6 +838,13 @@ func (x *TimerStatus) GetReason() string {
 func (x *TimerStatus) GetEnds() uint64 {
 	if x != nil {
 		return x.Ends
+	}
+	return 0
+}
+
+func (x *TimerStatus) GetSinceUnixMicros() int64 {
+	if x != nil {
+		return x.SinceUnixMicros
 	}
 	return 0
 }
@@ -2427,6 +2467,7 @@ type ReloadResponse struct {
 	PlanDigest    string                 `protobuf:"bytes,1,opt,name=plan_digest,json=planDigest,proto3" json:"plan_digest,omitempty"`
 	Changes       string                 `protobuf:"bytes,2,opt,name=changes,proto3" json:"changes,omitempty"` // in words, as rindc diff prints them
 	Applied       bool                   `protobuf:"varint,3,opt,name=applied,proto3" json:"applied,omitempty"`
+	Problems      []string               `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"` // sockets that are not as the new plan wants them, and why; they do not undo it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2482,12 +2523,131 @@ func (x *ReloadResponse) GetApplied() bool {
 	return false
 }
 
+func (x *ReloadResponse) GetProblems() []string {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+type NamesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NamesRequest) Reset() {
+	*x = NamesRequest{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NamesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NamesRequest) ProtoMessage() {}
+
+func (x *NamesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NamesRequest.ProtoReflect.Descriptor instead.
+func (*NamesRequest) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{36}
+}
+
+type NamesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sockets       []string               `protobuf:"bytes,1,rep,name=sockets,proto3" json:"sockets,omitempty"` // full addresses, in order
+	Services      []string               `protobuf:"bytes,2,rep,name=services,proto3" json:"services,omitempty"`
+	Timers        []string               `protobuf:"bytes,3,rep,name=timers,proto3" json:"timers,omitempty"`
+	States        []string               `protobuf:"bytes,4,rep,name=states,proto3" json:"states,omitempty"`
+	Signals       []string               `protobuf:"bytes,5,rep,name=signals,proto3" json:"signals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NamesResponse) Reset() {
+	*x = NamesResponse{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NamesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NamesResponse) ProtoMessage() {}
+
+func (x *NamesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NamesResponse.ProtoReflect.Descriptor instead.
+func (*NamesResponse) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *NamesResponse) GetSockets() []string {
+	if x != nil {
+		return x.Sockets
+	}
+	return nil
+}
+
+func (x *NamesResponse) GetServices() []string {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+func (x *NamesResponse) GetTimers() []string {
+	if x != nil {
+		return x.Timers
+	}
+	return nil
+}
+
+func (x *NamesResponse) GetStates() []string {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *NamesResponse) GetSignals() []string {
+	if x != nil {
+		return x.Signals
+	}
+	return nil
+}
+
 var File_api_rind_control_v1_control_proto protoreflect.FileDescriptor
 
 const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"!api/rind/control/v1/control.proto\x12\x0frind.control.v1\"\x0f\n" +
-	"\rStatusRequest\"\xd6\x03\n" +
+	"\rStatusRequest\"\x82\x04\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1f\n" +
 	"\vplan_digest\x18\x02 \x01(\tR\n" +
@@ -2500,12 +2660,13 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x10open_descriptors\x18\b \x01(\x05R\x0fopenDescriptors\x122\n" +
 	"\x05store\x18\t \x01(\v2\x1c.rind.control.v1.StoreStatusR\x05store\x124\n" +
 	"\x06timers\x18\n" +
-	" \x03(\v2\x1c.rind.control.v1.TimerStatusR\x06timers\"o\n" +
+	" \x03(\v2\x1c.rind.control.v1.TimerStatusR\x06timers\x12*\n" +
+	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"o\n" +
 	"\vStoreStatus\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\adamaged\x18\x02 \x01(\tR\adamaged\x12\x18\n" +
 	"\aunsaved\x18\x03 \x01(\rR\aunsaved\x12\x18\n" +
-	"\aproblem\x18\x04 \x01(\tR\aproblem\"\xc5\x02\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\"\xf1\x02\n" +
 	"\fSocketStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
@@ -2520,7 +2681,8 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\baccesses\x18\n" +
 	" \x01(\x04R\baccesses\x12 \n" +
 	"\vactivations\x18\v \x01(\x04R\vactivations\x12\x18\n" +
-	"\aoptions\x18\f \x03(\tR\aoptions\"\xc4\x02\n" +
+	"\aoptions\x18\f \x03(\tR\aoptions\x12*\n" +
+	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"\xf0\x02\n" +
 	"\rServiceStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
@@ -2534,7 +2696,8 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x06saying\x18\t \x01(\tR\x06saying\x12\x16\n" +
 	"\x06status\x18\n" +
 	" \x01(\tR\x06status\x12=\n" +
-	"\tinstances\x18\v \x03(\v2\x1f.rind.control.v1.InstanceStatusR\tinstances\"\x8e\x02\n" +
+	"\tinstances\x18\v \x03(\v2\x1f.rind.control.v1.InstanceStatusR\tinstances\x12*\n" +
+	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"\xba\x02\n" +
 	"\x0eInstanceStatus\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
@@ -2547,12 +2710,14 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\twaits_for\x18\b \x03(\tR\bwaitsFor\x12\x16\n" +
 	"\x06saying\x18\t \x01(\tR\x06saying\x12\x16\n" +
 	"\x06status\x18\n" +
-	" \x01(\tR\x06status\"c\n" +
+	" \x01(\tR\x06status\x12*\n" +
+	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"\x8f\x01\n" +
 	"\vTimerStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
-	"\x04ends\x18\x04 \x01(\x04R\x04ends\"q\n" +
+	"\x04ends\x18\x04 \x01(\x04R\x04ends\x12*\n" +
+	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"q\n" +
 	"\vStateStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
 	"\bbranches\x18\x02 \x03(\v2\x18.rind.control.v1.PayloadR\bbranches\x12\x18\n" +
@@ -2650,12 +2815,20 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x04text\x18\x04 \x01(\fR\x04text\"<\n" +
 	"\rReloadRequest\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x17\n" +
-	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"e\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\x81\x01\n" +
 	"\x0eReloadResponse\x12\x1f\n" +
 	"\vplan_digest\x18\x01 \x01(\tR\n" +
 	"planDigest\x12\x18\n" +
 	"\achanges\x18\x02 \x01(\tR\achanges\x12\x18\n" +
-	"\aapplied\x18\x03 \x01(\bR\aapplied*R\n" +
+	"\aapplied\x18\x03 \x01(\bR\aapplied\x12\x1a\n" +
+	"\bproblems\x18\x04 \x03(\tR\bproblems\"\x0e\n" +
+	"\fNamesRequest\"\x8f\x01\n" +
+	"\rNamesResponse\x12\x18\n" +
+	"\asockets\x18\x01 \x03(\tR\asockets\x12\x1a\n" +
+	"\bservices\x18\x02 \x03(\tR\bservices\x12\x16\n" +
+	"\x06timers\x18\x03 \x03(\tR\x06timers\x12\x16\n" +
+	"\x06states\x18\x04 \x03(\tR\x06states\x12\x18\n" +
+	"\asignals\x18\x05 \x03(\tR\asignals*R\n" +
 	"\bUnitKind\x12\x19\n" +
 	"\x15UNIT_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10UNIT_KIND_SOCKET\x10\x01\x12\x15\n" +
@@ -2667,9 +2840,10 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x0eOUTCOME_FAILED\x10\x03\x12\x18\n" +
 	"\x14OUTCOME_UNKNOWN_UNIT\x10\x04\x12\x15\n" +
 	"\x11OUTCOME_AMBIGUOUS\x10\x05\x12\x12\n" +
-	"\x0eOUTCOME_DENIED\x10\x062\xae\a\n" +
+	"\x0eOUTCOME_DENIED\x10\x062\xf8\a\n" +
 	"\x0eControlService\x12K\n" +
 	"\x06Status\x12\x1e.rind.control.v1.StatusRequest\x1a\x1f.rind.control.v1.StatusResponse\"\x00\x12H\n" +
+	"\x05Names\x12\x1d.rind.control.v1.NamesRequest\x1a\x1e.rind.control.v1.NamesResponse\"\x00\x12H\n" +
 	"\x05Start\x12\x1d.rind.control.v1.StartRequest\x1a\x1e.rind.control.v1.StartResponse\"\x00\x12E\n" +
 	"\x04Stop\x12\x1c.rind.control.v1.StopRequest\x1a\x1d.rind.control.v1.StopResponse\"\x00\x12Q\n" +
 	"\bSetState\x12 .rind.control.v1.SetStateRequest\x1a!.rind.control.v1.SetStateResponse\"\x00\x12Z\n" +
@@ -2695,7 +2869,7 @@ func file_api_rind_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_api_rind_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_rind_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_api_rind_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_api_rind_control_v1_control_proto_goTypes = []any{
 	(UnitKind)(0),               // 0: rind.control.v1.UnitKind
 	(Outcome)(0),                // 1: rind.control.v1.Outcome
@@ -2735,6 +2909,8 @@ var file_api_rind_control_v1_control_proto_goTypes = []any{
 	(*LogLine)(nil),             // 35: rind.control.v1.LogLine
 	(*ReloadRequest)(nil),       // 36: rind.control.v1.ReloadRequest
 	(*ReloadResponse)(nil),      // 37: rind.control.v1.ReloadResponse
+	(*NamesRequest)(nil),        // 38: rind.control.v1.NamesRequest
+	(*NamesResponse)(nil),       // 39: rind.control.v1.NamesResponse
 }
 var file_api_rind_control_v1_control_proto_depIdxs = []int32{
 	5,  // 0: rind.control.v1.StatusResponse.sockets:type_name -> rind.control.v1.SocketStatus
@@ -2761,31 +2937,33 @@ var file_api_rind_control_v1_control_proto_depIdxs = []int32{
 	11, // 21: rind.control.v1.FlowEvent.payload:type_name -> rind.control.v1.Payload
 	35, // 22: rind.control.v1.LogsResponse.lines:type_name -> rind.control.v1.LogLine
 	2,  // 23: rind.control.v1.ControlService.Status:input_type -> rind.control.v1.StatusRequest
-	12, // 24: rind.control.v1.ControlService.Start:input_type -> rind.control.v1.StartRequest
-	14, // 25: rind.control.v1.ControlService.Stop:input_type -> rind.control.v1.StopRequest
-	17, // 26: rind.control.v1.ControlService.SetState:input_type -> rind.control.v1.SetStateRequest
-	19, // 27: rind.control.v1.ControlService.RemoveState:input_type -> rind.control.v1.RemoveStateRequest
-	21, // 28: rind.control.v1.ControlService.Emit:input_type -> rind.control.v1.EmitRequest
-	25, // 29: rind.control.v1.ControlService.Pause:input_type -> rind.control.v1.PauseRequest
-	27, // 30: rind.control.v1.ControlService.Resume:input_type -> rind.control.v1.ResumeRequest
-	29, // 31: rind.control.v1.ControlService.Watch:input_type -> rind.control.v1.WatchRequest
-	33, // 32: rind.control.v1.ControlService.Logs:input_type -> rind.control.v1.LogsRequest
-	36, // 33: rind.control.v1.ControlService.Reload:input_type -> rind.control.v1.ReloadRequest
-	23, // 34: rind.control.v1.ControlService.Shutdown:input_type -> rind.control.v1.ShutdownRequest
-	3,  // 35: rind.control.v1.ControlService.Status:output_type -> rind.control.v1.StatusResponse
-	13, // 36: rind.control.v1.ControlService.Start:output_type -> rind.control.v1.StartResponse
-	15, // 37: rind.control.v1.ControlService.Stop:output_type -> rind.control.v1.StopResponse
-	18, // 38: rind.control.v1.ControlService.SetState:output_type -> rind.control.v1.SetStateResponse
-	20, // 39: rind.control.v1.ControlService.RemoveState:output_type -> rind.control.v1.RemoveStateResponse
-	22, // 40: rind.control.v1.ControlService.Emit:output_type -> rind.control.v1.EmitResponse
-	26, // 41: rind.control.v1.ControlService.Pause:output_type -> rind.control.v1.PauseResponse
-	28, // 42: rind.control.v1.ControlService.Resume:output_type -> rind.control.v1.ResumeResponse
-	30, // 43: rind.control.v1.ControlService.Watch:output_type -> rind.control.v1.WatchResponse
-	34, // 44: rind.control.v1.ControlService.Logs:output_type -> rind.control.v1.LogsResponse
-	37, // 45: rind.control.v1.ControlService.Reload:output_type -> rind.control.v1.ReloadResponse
-	24, // 46: rind.control.v1.ControlService.Shutdown:output_type -> rind.control.v1.ShutdownResponse
-	35, // [35:47] is the sub-list for method output_type
-	23, // [23:35] is the sub-list for method input_type
+	38, // 24: rind.control.v1.ControlService.Names:input_type -> rind.control.v1.NamesRequest
+	12, // 25: rind.control.v1.ControlService.Start:input_type -> rind.control.v1.StartRequest
+	14, // 26: rind.control.v1.ControlService.Stop:input_type -> rind.control.v1.StopRequest
+	17, // 27: rind.control.v1.ControlService.SetState:input_type -> rind.control.v1.SetStateRequest
+	19, // 28: rind.control.v1.ControlService.RemoveState:input_type -> rind.control.v1.RemoveStateRequest
+	21, // 29: rind.control.v1.ControlService.Emit:input_type -> rind.control.v1.EmitRequest
+	25, // 30: rind.control.v1.ControlService.Pause:input_type -> rind.control.v1.PauseRequest
+	27, // 31: rind.control.v1.ControlService.Resume:input_type -> rind.control.v1.ResumeRequest
+	29, // 32: rind.control.v1.ControlService.Watch:input_type -> rind.control.v1.WatchRequest
+	33, // 33: rind.control.v1.ControlService.Logs:input_type -> rind.control.v1.LogsRequest
+	36, // 34: rind.control.v1.ControlService.Reload:input_type -> rind.control.v1.ReloadRequest
+	23, // 35: rind.control.v1.ControlService.Shutdown:input_type -> rind.control.v1.ShutdownRequest
+	3,  // 36: rind.control.v1.ControlService.Status:output_type -> rind.control.v1.StatusResponse
+	39, // 37: rind.control.v1.ControlService.Names:output_type -> rind.control.v1.NamesResponse
+	13, // 38: rind.control.v1.ControlService.Start:output_type -> rind.control.v1.StartResponse
+	15, // 39: rind.control.v1.ControlService.Stop:output_type -> rind.control.v1.StopResponse
+	18, // 40: rind.control.v1.ControlService.SetState:output_type -> rind.control.v1.SetStateResponse
+	20, // 41: rind.control.v1.ControlService.RemoveState:output_type -> rind.control.v1.RemoveStateResponse
+	22, // 42: rind.control.v1.ControlService.Emit:output_type -> rind.control.v1.EmitResponse
+	26, // 43: rind.control.v1.ControlService.Pause:output_type -> rind.control.v1.PauseResponse
+	28, // 44: rind.control.v1.ControlService.Resume:output_type -> rind.control.v1.ResumeResponse
+	30, // 45: rind.control.v1.ControlService.Watch:output_type -> rind.control.v1.WatchResponse
+	34, // 46: rind.control.v1.ControlService.Logs:output_type -> rind.control.v1.LogsResponse
+	37, // 47: rind.control.v1.ControlService.Reload:output_type -> rind.control.v1.ReloadResponse
+	24, // 48: rind.control.v1.ControlService.Shutdown:output_type -> rind.control.v1.ShutdownResponse
+	36, // [36:49] is the sub-list for method output_type
+	23, // [23:36] is the sub-list for method input_type
 	23, // [23:23] is the sub-list for extension type_name
 	23, // [23:23] is the sub-list for extension extendee
 	0,  // [0:23] is the sub-list for field type_name
@@ -2813,7 +2991,7 @@ func file_api_rind_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_rind_control_v1_control_proto_rawDesc), len(file_api_rind_control_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   36,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -141,6 +141,7 @@ func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 		w.printf("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.GetName(), s.GetState(), s.GetType(), printable(address),
 			orDash(s.GetOwner()), s.GetLifecycle(), s.GetAccesses(), s.GetActivations(), reason(s.GetReason(), s.GetLastError()))
 	}
+	denials(w, resp.GetSockets())
 	optionNotes(w, resp.GetSockets())
 	section(w, len(resp.GetServices()), "SERVICE\tSTATE\tPIDS\tSTARTS\tREASON")
 	for _, s := range resp.GetServices() {
@@ -163,6 +164,22 @@ func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
 			}
 			w.printf("%s\t%s\t%d\t%s\t%s\n", p.GetName(), pid, p.GetLaunches(), printable(p.GetPath()), orDash(printable(p.GetLastError())))
 		}
+	}
+}
+
+// denials shows who was turned away, of the sockets that have turned somebody away.
+func denials(w *printer, sockets []*controlv1.SocketStatus) {
+	turned := slices.DeleteFunc(slices.Clone(sockets), func(s *controlv1.SocketStatus) bool {
+		d := s.GetDenials()
+		return d.GetPermission()+d.GetUnknown()+d.GetLimit() == 0
+	})
+	section(w, len(turned), "SOCKET\tDENIED\tUNKNOWN\tOVER LIMIT\tLAST UID")
+	for _, s := range turned {
+		d, last := s.GetDenials(), "-"
+		if d.GetLastUid() >= 0 && d.GetPermission()+d.GetUnknown() > 0 {
+			last = strconv.FormatInt(d.GetLastUid(), 10)
+		}
+		w.printf("%s\t%d\t%d\t%d\t%s\n", s.GetName(), d.GetPermission(), d.GetUnknown(), d.GetLimit(), last)
 	}
 }
 

@@ -19,6 +19,7 @@ type Sockets interface {
 	Close(name plan.Name)
 	Watch(name plan.Name, what Watching)
 	Inspect(name plan.Name)
+	Screen(name plan.Name)
 	Serve(name plan.Name)
 	Accept(name plan.Name, most int)
 	Dismiss(connection uint64)
@@ -278,6 +279,8 @@ func (l *Loop) perform(ctx context.Context, ev flow.Event, effects []flow.Effect
 			l.sockets.Inspect(f.Socket)
 		case flow.Unwatch:
 			l.sockets.Watch(f.Socket, Nothing)
+		case flow.Screen:
+			l.sockets.Screen(f.Socket)
 		case flow.Serve:
 			l.sockets.Serve(f.Socket)
 		case flow.Accept:

@@ -381,6 +381,7 @@ type SocketStatus struct {
 	Accesses      uint64                 `protobuf:"varint,10,opt,name=accesses,proto3" json:"accesses,omitempty"`
 	Activations   uint64                 `protobuf:"varint,11,opt,name=activations,proto3" json:"activations,omitempty"`
 	Options       []string               `protobuf:"bytes,12,rep,name=options,proto3" json:"options,omitempty"` // what became of transport options: refused ones, and sizes that the kernel chose
+	Denials       *Denials               `protobuf:"bytes,13,opt,name=denials,proto3" json:"denials,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -499,6 +500,83 @@ func (x *SocketStatus) GetOptions() []string {
 	return nil
 }
 
+func (x *SocketStatus) GetDenials() *Denials {
+	if x != nil {
+		return x.Denials
+	}
+	return nil
+}
+
+// Denials are the clients that the daemon turned away from a socket. Those whom the
+// kernel refuses at a path are not among them: they never reach the daemon.
+type Denials struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Permission    uint64                 `protobuf:"varint,1,opt,name=permission,proto3" json:"permission,omitempty"`          // they have none of the socket's permissions
+	Unknown       uint64                 `protobuf:"varint,2,opt,name=unknown,proto3" json:"unknown,omitempty"`                // the kernel does not know who they are
+	Limit         uint64                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`                    // over a limit
+	LastUid       int64                  `protobuf:"varint,4,opt,name=last_uid,json=lastUid,proto3" json:"last_uid,omitempty"` // of the last one of the first two kinds; -1 is unknown, also if there is none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Denials) Reset() {
+	*x = Denials{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Denials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Denials) ProtoMessage() {}
+
+func (x *Denials) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Denials.ProtoReflect.Descriptor instead.
+func (*Denials) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Denials) GetPermission() uint64 {
+	if x != nil {
+		return x.Permission
+	}
+	return 0
+}
+
+func (x *Denials) GetUnknown() uint64 {
+	if x != nil {
+		return x.Unknown
+	}
+	return 0
+}
+
+func (x *Denials) GetLimit() uint64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *Denials) GetLastUid() int64 {
+	if x != nil {
+		return x.LastUid
+	}
+	return 0
+}
+
 // ServiceStatus is about all instances of a service taken together.
 type ServiceStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -519,7 +597,7 @@ type ServiceStatus struct {
 
 func (x *ServiceStatus) Reset() {
 	*x = ServiceStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[4]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -531,7 +609,7 @@ func (x *ServiceStatus) String() string {
 func (*ServiceStatus) ProtoMessage() {}
 
 func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[4]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -544,7 +622,7 @@ func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceStatus.ProtoReflect.Descriptor instead.
 func (*ServiceStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{4}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ServiceStatus) GetName() string {
@@ -643,7 +721,7 @@ type InstanceStatus struct {
 
 func (x *InstanceStatus) Reset() {
 	*x = InstanceStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[5]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -655,7 +733,7 @@ func (x *InstanceStatus) String() string {
 func (*InstanceStatus) ProtoMessage() {}
 
 func (x *InstanceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[5]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -668,7 +746,7 @@ func (x *InstanceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceStatus.ProtoReflect.Descriptor instead.
 func (*InstanceStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{5}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *InstanceStatus) GetInstance() string {
@@ -753,7 +831,7 @@ type TimerStatus struct {
 
 func (x *TimerStatus) Reset() {
 	*x = TimerStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[6]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +843,7 @@ func (x *TimerStatus) String() string {
 func (*TimerStatus) ProtoMessage() {}
 
 func (x *TimerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[6]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +856,7 @@ func (x *TimerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimerStatus.ProtoReflect.Descriptor instead.
 func (*TimerStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{6}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TimerStatus) GetName() string {
@@ -821,7 +899,7 @@ type StateStatus struct {
 
 func (x *StateStatus) Reset() {
 	*x = StateStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[7]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +911,7 @@ func (x *StateStatus) String() string {
 func (*StateStatus) ProtoMessage() {}
 
 func (x *StateStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[7]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +924,7 @@ func (x *StateStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateStatus.ProtoReflect.Descriptor instead.
 func (*StateStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{7}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StateStatus) GetName() string {
@@ -883,7 +961,7 @@ type PluginStatus struct {
 
 func (x *PluginStatus) Reset() {
 	*x = PluginStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[8]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +973,7 @@ func (x *PluginStatus) String() string {
 func (*PluginStatus) ProtoMessage() {}
 
 func (x *PluginStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[8]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +986,7 @@ func (x *PluginStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PluginStatus.ProtoReflect.Descriptor instead.
 func (*PluginStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{8}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PluginStatus) GetName() string {
@@ -962,7 +1040,7 @@ type Payload struct {
 
 func (x *Payload) Reset() {
 	*x = Payload{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[9]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1052,7 @@ func (x *Payload) String() string {
 func (*Payload) ProtoMessage() {}
 
 func (x *Payload) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[9]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1065,7 @@ func (x *Payload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Payload.ProtoReflect.Descriptor instead.
 func (*Payload) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{9}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Payload) GetValue() isPayload_Value {
@@ -1072,7 +1150,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[10]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1162,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[10]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1175,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{10}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StartRequest) GetKind() UnitKind {
@@ -1130,7 +1208,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[11]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1220,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[11]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1233,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{11}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StartResponse) GetResults() []*UnitResult {
@@ -1176,7 +1254,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[12]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1266,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[12]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1279,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{12}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StopRequest) GetKind() UnitKind {
@@ -1234,7 +1312,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[13]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1246,7 +1324,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[13]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1259,7 +1337,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StopResponse) GetResults() []*UnitResult {
@@ -1282,7 +1360,7 @@ type UnitResult struct {
 
 func (x *UnitResult) Reset() {
 	*x = UnitResult{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[14]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1372,7 @@ func (x *UnitResult) String() string {
 func (*UnitResult) ProtoMessage() {}
 
 func (x *UnitResult) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[14]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1385,7 @@ func (x *UnitResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitResult.ProtoReflect.Descriptor instead.
 func (*UnitResult) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UnitResult) GetName() string {
@@ -1348,7 +1426,7 @@ type SetStateRequest struct {
 
 func (x *SetStateRequest) Reset() {
 	*x = SetStateRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[15]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1438,7 @@ func (x *SetStateRequest) String() string {
 func (*SetStateRequest) ProtoMessage() {}
 
 func (x *SetStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[15]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1451,7 @@ func (x *SetStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStateRequest.ProtoReflect.Descriptor instead.
 func (*SetStateRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SetStateRequest) GetName() string {
@@ -1400,7 +1478,7 @@ type SetStateResponse struct {
 
 func (x *SetStateResponse) Reset() {
 	*x = SetStateResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[16]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1490,7 @@ func (x *SetStateResponse) String() string {
 func (*SetStateResponse) ProtoMessage() {}
 
 func (x *SetStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[16]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1503,7 @@ func (x *SetStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStateResponse.ProtoReflect.Descriptor instead.
 func (*SetStateResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SetStateResponse) GetName() string {
@@ -1452,7 +1530,7 @@ type RemoveStateRequest struct {
 
 func (x *RemoveStateRequest) Reset() {
 	*x = RemoveStateRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[17]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1464,7 +1542,7 @@ func (x *RemoveStateRequest) String() string {
 func (*RemoveStateRequest) ProtoMessage() {}
 
 func (x *RemoveStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[17]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1477,7 +1555,7 @@ func (x *RemoveStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveStateRequest.ProtoReflect.Descriptor instead.
 func (*RemoveStateRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RemoveStateRequest) GetName() string {
@@ -1504,7 +1582,7 @@ type RemoveStateResponse struct {
 
 func (x *RemoveStateResponse) Reset() {
 	*x = RemoveStateResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[18]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +1594,7 @@ func (x *RemoveStateResponse) String() string {
 func (*RemoveStateResponse) ProtoMessage() {}
 
 func (x *RemoveStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[18]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +1607,7 @@ func (x *RemoveStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveStateResponse.ProtoReflect.Descriptor instead.
 func (*RemoveStateResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{18}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RemoveStateResponse) GetName() string {
@@ -1556,7 +1634,7 @@ type EmitRequest struct {
 
 func (x *EmitRequest) Reset() {
 	*x = EmitRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[19]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1568,7 +1646,7 @@ func (x *EmitRequest) String() string {
 func (*EmitRequest) ProtoMessage() {}
 
 func (x *EmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[19]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1581,7 +1659,7 @@ func (x *EmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmitRequest.ProtoReflect.Descriptor instead.
 func (*EmitRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EmitRequest) GetName() string {
@@ -1607,7 +1685,7 @@ type EmitResponse struct {
 
 func (x *EmitResponse) Reset() {
 	*x = EmitResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[20]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +1697,7 @@ func (x *EmitResponse) String() string {
 func (*EmitResponse) ProtoMessage() {}
 
 func (x *EmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[20]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +1710,7 @@ func (x *EmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmitResponse.ProtoReflect.Descriptor instead.
 func (*EmitResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EmitResponse) GetName() string {
@@ -1650,7 +1728,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[21]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +1740,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[21]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +1753,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 type ShutdownResponse struct {
@@ -1686,7 +1764,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[22]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1698,7 +1776,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[22]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1711,7 +1789,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 type PauseRequest struct {
@@ -1723,7 +1801,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[23]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1735,7 +1813,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[23]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1748,7 +1826,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PauseRequest) GetNames() []string {
@@ -1767,7 +1845,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[24]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +1857,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[24]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +1870,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PauseResponse) GetResults() []*UnitResult {
@@ -1811,7 +1889,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[25]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1823,7 +1901,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[25]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1836,7 +1914,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ResumeRequest) GetNames() []string {
@@ -1855,7 +1933,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[26]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +1945,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[26]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +1958,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ResumeResponse) GetResults() []*UnitResult {
@@ -1898,7 +1976,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[27]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1910,7 +1988,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[27]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1923,7 +2001,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 // WatchResponse is one thing that happened. Without an event it says that the watch
@@ -1944,7 +2022,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[28]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1956,7 +2034,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[28]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1969,7 +2047,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WatchResponse) GetLost() uint64 {
@@ -2058,7 +2136,7 @@ type UnitEvent struct {
 
 func (x *UnitEvent) Reset() {
 	*x = UnitEvent{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[29]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2070,7 +2148,7 @@ func (x *UnitEvent) String() string {
 func (*UnitEvent) ProtoMessage() {}
 
 func (x *UnitEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[29]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2083,7 +2161,7 @@ func (x *UnitEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitEvent.ProtoReflect.Descriptor instead.
 func (*UnitEvent) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{29}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UnitEvent) GetKind() string {
@@ -2149,7 +2227,7 @@ type FlowEvent struct {
 
 func (x *FlowEvent) Reset() {
 	*x = FlowEvent{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[30]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2161,7 +2239,7 @@ func (x *FlowEvent) String() string {
 func (*FlowEvent) ProtoMessage() {}
 
 func (x *FlowEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[30]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2174,7 +2252,7 @@ func (x *FlowEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowEvent.ProtoReflect.Descriptor instead.
 func (*FlowEvent) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{30}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *FlowEvent) GetName() string {
@@ -2215,7 +2293,7 @@ type LogsRequest struct {
 
 func (x *LogsRequest) Reset() {
 	*x = LogsRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[31]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2227,7 +2305,7 @@ func (x *LogsRequest) String() string {
 func (*LogsRequest) ProtoMessage() {}
 
 func (x *LogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[31]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2240,7 +2318,7 @@ func (x *LogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsRequest.ProtoReflect.Descriptor instead.
 func (*LogsRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{31}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LogsRequest) GetNames() []string {
@@ -2266,7 +2344,7 @@ type LogsResponse struct {
 
 func (x *LogsResponse) Reset() {
 	*x = LogsResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[32]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2278,7 +2356,7 @@ func (x *LogsResponse) String() string {
 func (*LogsResponse) ProtoMessage() {}
 
 func (x *LogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[32]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2291,7 +2369,7 @@ func (x *LogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsResponse.ProtoReflect.Descriptor instead.
 func (*LogsResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LogsResponse) GetLines() []*LogLine {
@@ -2314,7 +2392,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[33]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2326,7 +2404,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[33]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2339,7 +2417,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *LogLine) GetService() string {
@@ -2380,7 +2458,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[34]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2470,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[34]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2405,7 +2483,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ReloadRequest) GetPath() string {
@@ -2433,7 +2511,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[35]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2445,7 +2523,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[35]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2458,7 +2536,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ReloadResponse) GetPlanDigest() string {
@@ -2505,7 +2583,7 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\adamaged\x18\x02 \x01(\tR\adamaged\x12\x18\n" +
 	"\aunsaved\x18\x03 \x01(\rR\aunsaved\x12\x18\n" +
-	"\aproblem\x18\x04 \x01(\tR\aproblem\"\xc5\x02\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\"\xf9\x02\n" +
 	"\fSocketStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
@@ -2520,7 +2598,15 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\baccesses\x18\n" +
 	" \x01(\x04R\baccesses\x12 \n" +
 	"\vactivations\x18\v \x01(\x04R\vactivations\x12\x18\n" +
-	"\aoptions\x18\f \x03(\tR\aoptions\"\xc4\x02\n" +
+	"\aoptions\x18\f \x03(\tR\aoptions\x122\n" +
+	"\adenials\x18\r \x01(\v2\x18.rind.control.v1.DenialsR\adenials\"t\n" +
+	"\aDenials\x12\x1e\n" +
+	"\n" +
+	"permission\x18\x01 \x01(\x04R\n" +
+	"permission\x12\x18\n" +
+	"\aunknown\x18\x02 \x01(\x04R\aunknown\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x04R\x05limit\x12\x19\n" +
+	"\blast_uid\x18\x04 \x01(\x03R\alastUid\"\xc4\x02\n" +
 	"\rServiceStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
@@ -2695,7 +2781,7 @@ func file_api_rind_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_api_rind_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_rind_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_api_rind_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_api_rind_control_v1_control_proto_goTypes = []any{
 	(UnitKind)(0),               // 0: rind.control.v1.UnitKind
 	(Outcome)(0),                // 1: rind.control.v1.Outcome
@@ -2703,92 +2789,94 @@ var file_api_rind_control_v1_control_proto_goTypes = []any{
 	(*StatusResponse)(nil),      // 3: rind.control.v1.StatusResponse
 	(*StoreStatus)(nil),         // 4: rind.control.v1.StoreStatus
 	(*SocketStatus)(nil),        // 5: rind.control.v1.SocketStatus
-	(*ServiceStatus)(nil),       // 6: rind.control.v1.ServiceStatus
-	(*InstanceStatus)(nil),      // 7: rind.control.v1.InstanceStatus
-	(*TimerStatus)(nil),         // 8: rind.control.v1.TimerStatus
-	(*StateStatus)(nil),         // 9: rind.control.v1.StateStatus
-	(*PluginStatus)(nil),        // 10: rind.control.v1.PluginStatus
-	(*Payload)(nil),             // 11: rind.control.v1.Payload
-	(*StartRequest)(nil),        // 12: rind.control.v1.StartRequest
-	(*StartResponse)(nil),       // 13: rind.control.v1.StartResponse
-	(*StopRequest)(nil),         // 14: rind.control.v1.StopRequest
-	(*StopResponse)(nil),        // 15: rind.control.v1.StopResponse
-	(*UnitResult)(nil),          // 16: rind.control.v1.UnitResult
-	(*SetStateRequest)(nil),     // 17: rind.control.v1.SetStateRequest
-	(*SetStateResponse)(nil),    // 18: rind.control.v1.SetStateResponse
-	(*RemoveStateRequest)(nil),  // 19: rind.control.v1.RemoveStateRequest
-	(*RemoveStateResponse)(nil), // 20: rind.control.v1.RemoveStateResponse
-	(*EmitRequest)(nil),         // 21: rind.control.v1.EmitRequest
-	(*EmitResponse)(nil),        // 22: rind.control.v1.EmitResponse
-	(*ShutdownRequest)(nil),     // 23: rind.control.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),    // 24: rind.control.v1.ShutdownResponse
-	(*PauseRequest)(nil),        // 25: rind.control.v1.PauseRequest
-	(*PauseResponse)(nil),       // 26: rind.control.v1.PauseResponse
-	(*ResumeRequest)(nil),       // 27: rind.control.v1.ResumeRequest
-	(*ResumeResponse)(nil),      // 28: rind.control.v1.ResumeResponse
-	(*WatchRequest)(nil),        // 29: rind.control.v1.WatchRequest
-	(*WatchResponse)(nil),       // 30: rind.control.v1.WatchResponse
-	(*UnitEvent)(nil),           // 31: rind.control.v1.UnitEvent
-	(*FlowEvent)(nil),           // 32: rind.control.v1.FlowEvent
-	(*LogsRequest)(nil),         // 33: rind.control.v1.LogsRequest
-	(*LogsResponse)(nil),        // 34: rind.control.v1.LogsResponse
-	(*LogLine)(nil),             // 35: rind.control.v1.LogLine
-	(*ReloadRequest)(nil),       // 36: rind.control.v1.ReloadRequest
-	(*ReloadResponse)(nil),      // 37: rind.control.v1.ReloadResponse
+	(*Denials)(nil),             // 6: rind.control.v1.Denials
+	(*ServiceStatus)(nil),       // 7: rind.control.v1.ServiceStatus
+	(*InstanceStatus)(nil),      // 8: rind.control.v1.InstanceStatus
+	(*TimerStatus)(nil),         // 9: rind.control.v1.TimerStatus
+	(*StateStatus)(nil),         // 10: rind.control.v1.StateStatus
+	(*PluginStatus)(nil),        // 11: rind.control.v1.PluginStatus
+	(*Payload)(nil),             // 12: rind.control.v1.Payload
+	(*StartRequest)(nil),        // 13: rind.control.v1.StartRequest
+	(*StartResponse)(nil),       // 14: rind.control.v1.StartResponse
+	(*StopRequest)(nil),         // 15: rind.control.v1.StopRequest
+	(*StopResponse)(nil),        // 16: rind.control.v1.StopResponse
+	(*UnitResult)(nil),          // 17: rind.control.v1.UnitResult
+	(*SetStateRequest)(nil),     // 18: rind.control.v1.SetStateRequest
+	(*SetStateResponse)(nil),    // 19: rind.control.v1.SetStateResponse
+	(*RemoveStateRequest)(nil),  // 20: rind.control.v1.RemoveStateRequest
+	(*RemoveStateResponse)(nil), // 21: rind.control.v1.RemoveStateResponse
+	(*EmitRequest)(nil),         // 22: rind.control.v1.EmitRequest
+	(*EmitResponse)(nil),        // 23: rind.control.v1.EmitResponse
+	(*ShutdownRequest)(nil),     // 24: rind.control.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),    // 25: rind.control.v1.ShutdownResponse
+	(*PauseRequest)(nil),        // 26: rind.control.v1.PauseRequest
+	(*PauseResponse)(nil),       // 27: rind.control.v1.PauseResponse
+	(*ResumeRequest)(nil),       // 28: rind.control.v1.ResumeRequest
+	(*ResumeResponse)(nil),      // 29: rind.control.v1.ResumeResponse
+	(*WatchRequest)(nil),        // 30: rind.control.v1.WatchRequest
+	(*WatchResponse)(nil),       // 31: rind.control.v1.WatchResponse
+	(*UnitEvent)(nil),           // 32: rind.control.v1.UnitEvent
+	(*FlowEvent)(nil),           // 33: rind.control.v1.FlowEvent
+	(*LogsRequest)(nil),         // 34: rind.control.v1.LogsRequest
+	(*LogsResponse)(nil),        // 35: rind.control.v1.LogsResponse
+	(*LogLine)(nil),             // 36: rind.control.v1.LogLine
+	(*ReloadRequest)(nil),       // 37: rind.control.v1.ReloadRequest
+	(*ReloadResponse)(nil),      // 38: rind.control.v1.ReloadResponse
 }
 var file_api_rind_control_v1_control_proto_depIdxs = []int32{
 	5,  // 0: rind.control.v1.StatusResponse.sockets:type_name -> rind.control.v1.SocketStatus
-	6,  // 1: rind.control.v1.StatusResponse.services:type_name -> rind.control.v1.ServiceStatus
-	9,  // 2: rind.control.v1.StatusResponse.states:type_name -> rind.control.v1.StateStatus
-	10, // 3: rind.control.v1.StatusResponse.plugins:type_name -> rind.control.v1.PluginStatus
+	7,  // 1: rind.control.v1.StatusResponse.services:type_name -> rind.control.v1.ServiceStatus
+	10, // 2: rind.control.v1.StatusResponse.states:type_name -> rind.control.v1.StateStatus
+	11, // 3: rind.control.v1.StatusResponse.plugins:type_name -> rind.control.v1.PluginStatus
 	4,  // 4: rind.control.v1.StatusResponse.store:type_name -> rind.control.v1.StoreStatus
-	8,  // 5: rind.control.v1.StatusResponse.timers:type_name -> rind.control.v1.TimerStatus
-	7,  // 6: rind.control.v1.ServiceStatus.instances:type_name -> rind.control.v1.InstanceStatus
-	11, // 7: rind.control.v1.StateStatus.branches:type_name -> rind.control.v1.Payload
-	0,  // 8: rind.control.v1.StartRequest.kind:type_name -> rind.control.v1.UnitKind
-	16, // 9: rind.control.v1.StartResponse.results:type_name -> rind.control.v1.UnitResult
-	0,  // 10: rind.control.v1.StopRequest.kind:type_name -> rind.control.v1.UnitKind
-	16, // 11: rind.control.v1.StopResponse.results:type_name -> rind.control.v1.UnitResult
-	0,  // 12: rind.control.v1.UnitResult.kind:type_name -> rind.control.v1.UnitKind
-	1,  // 13: rind.control.v1.UnitResult.outcome:type_name -> rind.control.v1.Outcome
-	11, // 14: rind.control.v1.SetStateRequest.payload:type_name -> rind.control.v1.Payload
-	11, // 15: rind.control.v1.EmitRequest.payload:type_name -> rind.control.v1.Payload
-	16, // 16: rind.control.v1.PauseResponse.results:type_name -> rind.control.v1.UnitResult
-	16, // 17: rind.control.v1.ResumeResponse.results:type_name -> rind.control.v1.UnitResult
-	31, // 18: rind.control.v1.WatchResponse.unit:type_name -> rind.control.v1.UnitEvent
-	32, // 19: rind.control.v1.WatchResponse.state:type_name -> rind.control.v1.FlowEvent
-	32, // 20: rind.control.v1.WatchResponse.signal:type_name -> rind.control.v1.FlowEvent
-	11, // 21: rind.control.v1.FlowEvent.payload:type_name -> rind.control.v1.Payload
-	35, // 22: rind.control.v1.LogsResponse.lines:type_name -> rind.control.v1.LogLine
-	2,  // 23: rind.control.v1.ControlService.Status:input_type -> rind.control.v1.StatusRequest
-	12, // 24: rind.control.v1.ControlService.Start:input_type -> rind.control.v1.StartRequest
-	14, // 25: rind.control.v1.ControlService.Stop:input_type -> rind.control.v1.StopRequest
-	17, // 26: rind.control.v1.ControlService.SetState:input_type -> rind.control.v1.SetStateRequest
-	19, // 27: rind.control.v1.ControlService.RemoveState:input_type -> rind.control.v1.RemoveStateRequest
-	21, // 28: rind.control.v1.ControlService.Emit:input_type -> rind.control.v1.EmitRequest
-	25, // 29: rind.control.v1.ControlService.Pause:input_type -> rind.control.v1.PauseRequest
-	27, // 30: rind.control.v1.ControlService.Resume:input_type -> rind.control.v1.ResumeRequest
-	29, // 31: rind.control.v1.ControlService.Watch:input_type -> rind.control.v1.WatchRequest
-	33, // 32: rind.control.v1.ControlService.Logs:input_type -> rind.control.v1.LogsRequest
-	36, // 33: rind.control.v1.ControlService.Reload:input_type -> rind.control.v1.ReloadRequest
-	23, // 34: rind.control.v1.ControlService.Shutdown:input_type -> rind.control.v1.ShutdownRequest
-	3,  // 35: rind.control.v1.ControlService.Status:output_type -> rind.control.v1.StatusResponse
-	13, // 36: rind.control.v1.ControlService.Start:output_type -> rind.control.v1.StartResponse
-	15, // 37: rind.control.v1.ControlService.Stop:output_type -> rind.control.v1.StopResponse
-	18, // 38: rind.control.v1.ControlService.SetState:output_type -> rind.control.v1.SetStateResponse
-	20, // 39: rind.control.v1.ControlService.RemoveState:output_type -> rind.control.v1.RemoveStateResponse
-	22, // 40: rind.control.v1.ControlService.Emit:output_type -> rind.control.v1.EmitResponse
-	26, // 41: rind.control.v1.ControlService.Pause:output_type -> rind.control.v1.PauseResponse
-	28, // 42: rind.control.v1.ControlService.Resume:output_type -> rind.control.v1.ResumeResponse
-	30, // 43: rind.control.v1.ControlService.Watch:output_type -> rind.control.v1.WatchResponse
-	34, // 44: rind.control.v1.ControlService.Logs:output_type -> rind.control.v1.LogsResponse
-	37, // 45: rind.control.v1.ControlService.Reload:output_type -> rind.control.v1.ReloadResponse
-	24, // 46: rind.control.v1.ControlService.Shutdown:output_type -> rind.control.v1.ShutdownResponse
-	35, // [35:47] is the sub-list for method output_type
-	23, // [23:35] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	9,  // 5: rind.control.v1.StatusResponse.timers:type_name -> rind.control.v1.TimerStatus
+	6,  // 6: rind.control.v1.SocketStatus.denials:type_name -> rind.control.v1.Denials
+	8,  // 7: rind.control.v1.ServiceStatus.instances:type_name -> rind.control.v1.InstanceStatus
+	12, // 8: rind.control.v1.StateStatus.branches:type_name -> rind.control.v1.Payload
+	0,  // 9: rind.control.v1.StartRequest.kind:type_name -> rind.control.v1.UnitKind
+	17, // 10: rind.control.v1.StartResponse.results:type_name -> rind.control.v1.UnitResult
+	0,  // 11: rind.control.v1.StopRequest.kind:type_name -> rind.control.v1.UnitKind
+	17, // 12: rind.control.v1.StopResponse.results:type_name -> rind.control.v1.UnitResult
+	0,  // 13: rind.control.v1.UnitResult.kind:type_name -> rind.control.v1.UnitKind
+	1,  // 14: rind.control.v1.UnitResult.outcome:type_name -> rind.control.v1.Outcome
+	12, // 15: rind.control.v1.SetStateRequest.payload:type_name -> rind.control.v1.Payload
+	12, // 16: rind.control.v1.EmitRequest.payload:type_name -> rind.control.v1.Payload
+	17, // 17: rind.control.v1.PauseResponse.results:type_name -> rind.control.v1.UnitResult
+	17, // 18: rind.control.v1.ResumeResponse.results:type_name -> rind.control.v1.UnitResult
+	32, // 19: rind.control.v1.WatchResponse.unit:type_name -> rind.control.v1.UnitEvent
+	33, // 20: rind.control.v1.WatchResponse.state:type_name -> rind.control.v1.FlowEvent
+	33, // 21: rind.control.v1.WatchResponse.signal:type_name -> rind.control.v1.FlowEvent
+	12, // 22: rind.control.v1.FlowEvent.payload:type_name -> rind.control.v1.Payload
+	36, // 23: rind.control.v1.LogsResponse.lines:type_name -> rind.control.v1.LogLine
+	2,  // 24: rind.control.v1.ControlService.Status:input_type -> rind.control.v1.StatusRequest
+	13, // 25: rind.control.v1.ControlService.Start:input_type -> rind.control.v1.StartRequest
+	15, // 26: rind.control.v1.ControlService.Stop:input_type -> rind.control.v1.StopRequest
+	18, // 27: rind.control.v1.ControlService.SetState:input_type -> rind.control.v1.SetStateRequest
+	20, // 28: rind.control.v1.ControlService.RemoveState:input_type -> rind.control.v1.RemoveStateRequest
+	22, // 29: rind.control.v1.ControlService.Emit:input_type -> rind.control.v1.EmitRequest
+	26, // 30: rind.control.v1.ControlService.Pause:input_type -> rind.control.v1.PauseRequest
+	28, // 31: rind.control.v1.ControlService.Resume:input_type -> rind.control.v1.ResumeRequest
+	30, // 32: rind.control.v1.ControlService.Watch:input_type -> rind.control.v1.WatchRequest
+	34, // 33: rind.control.v1.ControlService.Logs:input_type -> rind.control.v1.LogsRequest
+	37, // 34: rind.control.v1.ControlService.Reload:input_type -> rind.control.v1.ReloadRequest
+	24, // 35: rind.control.v1.ControlService.Shutdown:input_type -> rind.control.v1.ShutdownRequest
+	3,  // 36: rind.control.v1.ControlService.Status:output_type -> rind.control.v1.StatusResponse
+	14, // 37: rind.control.v1.ControlService.Start:output_type -> rind.control.v1.StartResponse
+	16, // 38: rind.control.v1.ControlService.Stop:output_type -> rind.control.v1.StopResponse
+	19, // 39: rind.control.v1.ControlService.SetState:output_type -> rind.control.v1.SetStateResponse
+	21, // 40: rind.control.v1.ControlService.RemoveState:output_type -> rind.control.v1.RemoveStateResponse
+	23, // 41: rind.control.v1.ControlService.Emit:output_type -> rind.control.v1.EmitResponse
+	27, // 42: rind.control.v1.ControlService.Pause:output_type -> rind.control.v1.PauseResponse
+	29, // 43: rind.control.v1.ControlService.Resume:output_type -> rind.control.v1.ResumeResponse
+	31, // 44: rind.control.v1.ControlService.Watch:output_type -> rind.control.v1.WatchResponse
+	35, // 45: rind.control.v1.ControlService.Logs:output_type -> rind.control.v1.LogsResponse
+	38, // 46: rind.control.v1.ControlService.Reload:output_type -> rind.control.v1.ReloadResponse
+	25, // 47: rind.control.v1.ControlService.Shutdown:output_type -> rind.control.v1.ShutdownResponse
+	36, // [36:48] is the sub-list for method output_type
+	24, // [24:36] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_api_rind_control_v1_control_proto_init() }
@@ -2796,13 +2884,13 @@ func file_api_rind_control_v1_control_proto_init() {
 	if File_api_rind_control_v1_control_proto != nil {
 		return
 	}
-	file_api_rind_control_v1_control_proto_msgTypes[9].OneofWrappers = []any{
+	file_api_rind_control_v1_control_proto_msgTypes[10].OneofWrappers = []any{
 		(*Payload_Text)(nil),
 		(*Payload_Data)(nil),
 		(*Payload_Json)(nil),
 		(*Payload_Raw)(nil),
 	}
-	file_api_rind_control_v1_control_proto_msgTypes[28].OneofWrappers = []any{
+	file_api_rind_control_v1_control_proto_msgTypes[29].OneofWrappers = []any{
 		(*WatchResponse_Unit)(nil),
 		(*WatchResponse_State)(nil),
 		(*WatchResponse_Signal)(nil),
@@ -2813,7 +2901,7 @@ func file_api_rind_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_rind_control_v1_control_proto_rawDesc), len(file_api_rind_control_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -59,6 +59,7 @@ func tables(w *printer, resp *controlv1.StatusResponse, how look) {
 		trouble(p, resp)
 	}
 	p.table(socketTable(p, resp.GetSockets()))
+	p.table(denialTable(resp.GetSockets()))
 	p.table(optionTable(resp.GetSockets()))
 	p.table(serviceTable(p, resp.GetServices()))
 	p.table(timerTable(p, resp.GetTimers()))
@@ -112,6 +113,24 @@ func socketTable(p *page, sockets []*controlv1.SocketStatus) *table {
 			strconv.FormatUint(s.GetAccesses(), 10), strconv.FormatUint(s.GetActivations(), 10), reason(s.GetReason(), s.GetLastError()))
 		row[1] = stateCell(s.GetState())
 		t.rows = append(t.rows, row)
+	}
+	return t
+}
+
+// denialTable shows who was turned away, of the sockets that have turned somebody
+// away.
+func denialTable(sockets []*controlv1.SocketStatus) *table {
+	t := &table{header: []string{"SOCKET", "DENIED", "UNKNOWN", "OVER LIMIT", "LAST UID"}}
+	for _, s := range sockets {
+		d, last := s.GetDenials(), "-"
+		if d.GetPermission()+d.GetUnknown()+d.GetLimit() == 0 {
+			continue
+		}
+		if d.GetLastUid() >= 0 && d.GetPermission()+d.GetUnknown() > 0 {
+			last = strconv.FormatInt(d.GetLastUid(), 10)
+		}
+		t.rows = append(t.rows, cells(s.GetName(), strconv.FormatUint(d.GetPermission(), 10),
+			strconv.FormatUint(d.GetUnknown(), 10), strconv.FormatUint(d.GetLimit(), 10), last))
 	}
 	return t
 }

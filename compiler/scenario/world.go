@@ -173,6 +173,8 @@ func (w *world) carryOut(f flow.Effect) {
 		w.sockets[f.Socket].watched = false
 	case flow.Inspect:
 		w.later(flow.Inspected{Socket: f.Socket, Waiting: w.sockets[f.Socket].ids()})
+	case flow.Screen: // access has turned the others away
+		w.later(flow.Screened{Socket: f.Socket, Admitted: len(w.sockets[f.Socket].waiting)})
 	case flow.Serve:
 		w.serve(w.sockets[f.Socket])
 	case flow.Accept:

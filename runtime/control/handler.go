@@ -97,12 +97,7 @@ func (h *handler) Status(ctx context.Context, _ *controlv1.StatusRequest) (*cont
 		Store: facts.Store, SinceUnixMicros: micros(facts.Begin),
 	}
 	for _, s := range snap.Sockets {
-		resp.Sockets = append(resp.Sockets, &controlv1.SocketStatus{
-			Name: string(s.Def.Name), State: string(s.State), Type: s.Def.Type, Listen: s.Def.Listen,
-			Addresses: s.Addresses, Owner: string(s.Def.Owner), Lifecycle: string(s.Def.Lifecycle),
-			Reason: s.Reason, LastError: s.LastError, Accesses: s.Accesses, Activations: s.Activations,
-			Options: s.Options, SinceUnixMicros: facts.since("socket", s.Def.Name, ""),
-		})
+		resp.Sockets = append(resp.Sockets, socketStatus(&s, facts))
 	}
 	for _, s := range snap.Services {
 		resp.Services = append(resp.Services, serviceStatus(s, facts))

@@ -6,6 +6,22 @@ import (
 	"github.com/rind-sockets/rind/runtime/flow"
 )
 
+func socketStatus(s *flow.SocketStatus, facts Facts) *controlv1.SocketStatus {
+	last := int64(-1)
+	if s.Denials > 0 {
+		last = int64(s.LastDenied)
+	}
+	return &controlv1.SocketStatus{
+		Name: string(s.Def.Name), State: string(s.State), Type: s.Def.Type, Listen: s.Def.Listen,
+		Addresses: s.Addresses, Owner: string(s.Def.Owner), Lifecycle: string(s.Def.Lifecycle),
+		Reason: s.Reason, LastError: s.LastError, Accesses: s.Accesses, Activations: s.Activations,
+		Options: s.Options, SinceUnixMicros: facts.since("socket", s.Def.Name, ""),
+		Denials: &controlv1.Denials{
+			Permission: s.Denials - s.Unknown, Unknown: s.Unknown, Limit: s.Refused, LastUid: last,
+		},
+	}
+}
+
 func serviceStatus(s flow.ServiceStatus, facts Facts) *controlv1.ServiceStatus {
 	st := &controlv1.ServiceStatus{
 		Name: string(s.Def.Name), State: string(s.State), Pids: numbers(s.PIDs),

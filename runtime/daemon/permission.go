@@ -142,14 +142,67 @@ func guard(def *plan.Socket, rule *peer.Rule, fd int, facts *listen.Facts) (note
 		return nil, errUnchecked
 	case def.Type != "uds" && def.Type != "tcp" || def.Options["mptcp"] == "true":
 		return nil, errors.New("nobody can know who connects to it: use the transport uds, or tcp without mptcp, or the permission any")
-	case def.Owner != "":
-		return nil, fmt.Errorf("%s, and its owner would accept everybody: listen on a path of a file system with access control lists, or use the permission any", note)
+	case def.Owner != "" && !def.Accept:
+		note += "; while its owner runs, the owner accepts everybody"
 	}
 	return []string{note}, nil
 }
 
 // denialEvery is how often the denials of one socket are an entry of the log.
 const denialEvery = 10 * time.Second
+
+// Screen implements [loop.Sockets]. The worker gets a descriptor of its own. If it
+// cannot find out who waits, the socket wants a pause: it does not open for everybody.
+func (s *sockets) Screen(name plan.Name) {
+	f, release, err := s.duplicate(name)
+	li, rule := s.open[name], s.daemon.rules[name]
+	if err != nil || rule == nil {
+		if err == nil {
+			release()
+			err = fmt.Errorf("socket %s has no rule of who may access it", name)
+		}
+		s.complain(name, err)
+		s.daemon.loop.Post(flow.Screened{Socket: name, Reason: err.Error()})
+		return
+	}
+	screening := listen.Screening{
+		FD: f.FD, Local: li.facts.Local, Rule: rule, Forwarder: &li.forwarder, Denied: li.denied,
+		Lost: func(a listen.Access, err error) {
+			s.daemon.log.LogAttrs(s.ctx, slog.LevelError, "a connection that may stay was closed",
+				slog.String("socket", string(name)), slog.Int("uid", a.UID), slog.Any("error", err))
+		},
+	}
+	s.daemon.tasks.Go(func() {
+		admitted, err := screening.Run(s.ctx)
+		reason := ""
+		if err != nil {
+			reason = err.Error()
+		}
+		// Posted first, so that it never comes after the socket is closed.
+		s.daemon.loop.Deliver(func() flow.Event {
+			return flow.Screened{Socket: name, Admitted: li.fresh(admitted), Reason: reason}
+		}, nil)
+		release()
+	})
+}
+
+// fresh returns how many of those who are admitted and wait were not among them the
+// last time. It is called on the loop.
+func (li *listener) fresh(admitted []uint64) int {
+	n := 0
+	now := map[uint64]bool{}
+	for _, id := range admitted {
+		if !li.admitted[id] {
+			n++
+		}
+		now[id] = true
+	}
+	li.admitted = now
+	if li.def.Lifecycle == plan.Owned {
+		return len(admitted) // all of them want the owner, also if it has not taken them before
+	}
+	return n
+}
 
 // denied returns what becomes of those who were turned away from a socket: all
 // are counted, the first is logged, and then one entry in ten seconds says how

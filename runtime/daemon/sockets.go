@@ -58,6 +58,11 @@ type listener struct {
 	serving bool
 	closing bool // close it as soon as nobody serves it
 
+	// Of sockets whose permissions are checked while clients wait.
+	denied    func(listen.Access)
+	forwarder listen.Forwarder
+	admitted  map[uint64]bool // who waited and may, at the last look; the loop's
+
 	replaced bool // another one has its name, so nobody waits for its end
 
 	copies sync.WaitGroup // of the descriptor, that workers have
@@ -126,7 +131,7 @@ func (s *sockets) opened(def *plan.Socket, r opened) flow.Event {
 		return flow.OpenFailed{Socket: def.Name, Reason: r.err.Error(), Retry: r.retry}
 	}
 	s.lastID++
-	li := &listener{name: def.Name, def: def, id: s.lastID, fd: r.fd, facts: r.facts}
+	li := &listener{name: def.Name, def: def, id: s.lastID, fd: r.fd, facts: r.facts, denied: s.denied(def.Name)}
 	if err := s.adopt(li); err != nil {
 		s.daemon.tasks.Go(func() { s.complain(def.Name, r.discard()) })
 		return flow.OpenFailed{Socket: def.Name, Reason: fmt.Sprintf("socket %s: %v", def.Name, err)}
@@ -153,7 +158,7 @@ func (s *sockets) adopt(li *listener) error {
 			server.WantData()
 		}
 		if rule := s.daemon.rules[li.name]; rule != nil && li.facts.Stream {
-			server.SetGate(listen.Gate{Allow: rule.Allows, Denied: s.denied(li.name)})
+			server.SetGate(listen.Gate{Allow: rule.Allows, Denied: li.denied})
 		}
 		li.server = server
 		li.life, li.cancel = context.WithCancel(s.ctx)
@@ -201,7 +206,7 @@ func (s *sockets) finish(li *listener) {
 		s.complain(li.name, errors.Join(err, unix.Close(li.fd)))
 		// The address is free when the last copy is closed, those that processes
 		// being started have until their exec too.
-		li.copies.Wait()
+		li.copies.Wait() // no Forward begins any more
 		ctx, cancel := context.WithTimeout(s.ctx, settleTimeout)
 		s.complain(li.name, proc.Settle(ctx))
 		cancel()
@@ -211,6 +216,7 @@ func (s *sockets) finish(li *listener) {
 		if li.server != nil {
 			li.server.Wait()
 		}
+		li.forwarder.Wait()
 	})
 }
 

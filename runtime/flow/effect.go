@@ -40,6 +40,12 @@ type (
 	// [Inspected].
 	Inspect struct{ Socket plan.Name }
 
+	// Screen looks at who waits at a socket whose permissions are not everybody's, and
+	// ends the connections of those who have none of them: a [Denied] for each. Those
+	// who may go on waiting. Answer: [Screened], unless the socket is closed meanwhile.
+	// There is one at a time, and the owner is not spawned meanwhile.
+	Screen struct{ Socket plan.Name }
+
 	// Serve takes everything that waits at a socket without owner: an [Arrived]
 	// for each, then [Served] or [Broken]. There is one at a time.
 	Serve struct{ Socket plan.Name }
@@ -208,6 +214,7 @@ func (CloseSocket) isEffect() {}
 func (Watch) isEffect()       {}
 func (Unwatch) isEffect()     {}
 func (Inspect) isEffect()     {}
+func (Screen) isEffect()      {}
 func (Serve) isEffect()       {}
 func (Accept) isEffect()      {}
 func (Dismiss) isEffect()     {}

@@ -296,6 +296,8 @@ func (e *Engine) handle(ev Event) {
 		e.connected(ev)
 	case Denied:
 		e.denied(ev)
+	case Screened:
+		e.screened(ev)
 	case Served:
 		e.served(ev)
 	case Flushed:
@@ -430,6 +432,8 @@ func nameOf(ev Event) string {
 	case Connected:
 		name = ev.Socket
 	case Denied:
+		name = ev.Socket
+	case Screened:
 		name = ev.Socket
 	case Served:
 		name = ev.Socket

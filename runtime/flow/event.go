@@ -159,11 +159,20 @@ type (
 		Access     Access // without Data
 	}
 
-	// Denied is one connection that [Serve] took from a socket without owner and
-	// closed, because who came holds none of the socket's permissions.
+	// Denied is one connection that [Serve], [Accept] or [Screen] ended, because who
+	// came holds none of the socket's permissions.
 	Denied struct {
 		Socket plan.Name
 		Access Access // without Data
+	}
+
+	// Screened answers [Screen]. Admitted is how many of those who wait may, and
+	// were not counted before. With a Reason it could not be found out now, and the
+	// socket wants a pause.
+	Screened struct {
+		Socket   plan.Name
+		Admitted int
+		Reason   string
 	}
 
 	// Served answers [Serve] and [Accept]: everything that waited has arrived, or
@@ -286,6 +295,7 @@ func (Inspected) isEvent()      {}
 func (Arrived) isEvent()        {}
 func (Connected) isEvent()      {}
 func (Denied) isEvent()         {}
+func (Screened) isEvent()       {}
 func (Served) isEvent()         {}
 func (Flushed) isEvent()        {}
 func (ProcessStarted) isEvent() {}

@@ -194,6 +194,8 @@ func (p *planParser) socket(name plan.Name, options []string) {
 			s.Type = value
 		case "listen": // in place of an endpoint of its own
 			s.Listen = value
+		case "restricted":
+			s.Permissions = []uint16{plan.Login}
 		case "disabled":
 			s.Enabled = false
 		default:

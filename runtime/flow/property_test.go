@@ -206,8 +206,8 @@ func (w *world) checkQuiet() {
 	}
 	for _, s := range w.sockets {
 		state := w.state["socket "+string(s.def.Name)]
-		if !w.ending && s.queue > 0 && state == string(flow.SocketListening) && (s.def.Owner == "" || s.def.Lifecycle == plan.Owned) {
-			w.t.Fatalf("%d connections wait at %s, and nobody looks after them", s.queue, s.def.Name)
+		if !w.ending && s.queue+s.denied > 0 && state == string(flow.SocketListening) && (s.def.Owner == "" || s.def.Lifecycle == plan.Owned) {
+			w.t.Fatalf("%d connections wait at %s, and nobody looks after them", s.queue+s.denied, s.def.Name)
 		}
 	}
 }
@@ -281,9 +281,9 @@ func (w *world) checkSocket(s *simSocket, st flow.SocketStatus) {
 	managed := s.def.Owner != "" && s.def.Lifecycle == plan.Managed
 	switch {
 	case !managed:
-		w.require(s.watched || s.serving || s.told > 0, "nobody looks after %s", st.Def.Name)
+		w.require(s.watched || s.serving || s.screen.running || s.told > 0, "nobody looks after %s", st.Def.Name)
 	case len(s.def.Trigger) > 0:
-		w.require(s.watched || s.told > 0, "nobody looks at %s", st.Def.Name)
+		w.require(s.watched || s.screen.running || s.told > 0, "nobody looks at %s", st.Def.Name)
 	default:
 		w.require(!s.watched, "%s is watched, although an access does nothing", st.Def.Name)
 	}
@@ -293,7 +293,8 @@ func (w *world) checkSocket(s *simSocket, st flow.SocketStatus) {
 // everything.
 func drawPlan(t *rapid.T) *plan.Plan {
 	p := &plan.Plan{
-		Transports: []plan.Transport{{Name: "tcp"}},
+		Transports:  []plan.Transport{{Name: "tcp"}},
+		Permissions: []plan.Permission{{Name: "w@operators", ID: operators, Users: []string{"4001"}}},
 		States: []plan.State{
 			{Name: "w@json", Payload: cond.JSON},
 			{Name: "w@text", Payload: cond.String},
@@ -340,6 +341,9 @@ func drawSocket(t *rapid.T, p *plan.Plan, s *plan.Socket) {
 				other.Order++
 			}
 		}
+	}
+	if rapid.Bool().Draw(t, "restricted") {
+		s.Permissions = []uint16{operators}
 	}
 	s.Enabled = rapid.Bool().Draw(t, "enabled")
 	s.StartOn, s.StopOn = drawCondition(t), drawCondition(t)

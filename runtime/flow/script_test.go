@@ -291,6 +291,10 @@ func event(t *testing.T, s *script, d *datadriven.TestData) flow.Event {
 		return flow.Accessed{Socket: a.name()}
 	case "inspected":
 		return flow.Inspected{Socket: a.name(), Waiting: a.waiting()}
+	case "screened":
+		return flow.Screened{Socket: a.name(), Admitted: a.number("admitted", 0), Reason: a.text("reason")}
+	case "denied":
+		return flow.Denied{Socket: a.name(), Access: flow.Access{UID: a.number("uid", -1), GID: -1, PID: -1}}
 	case "arrived":
 		return flow.Arrived{Socket: a.name(), Access: flow.Access{
 			Local: a.text("local"), Remote: a.text("remote"),

@@ -27,6 +27,8 @@ type SocketStatus struct {
 	LastError   string
 	Accesses    uint64
 	Denials     uint64
+	Unknown     uint64 // denials of somebody whom the kernel does not know
+	LastDenied  int    // the uid of the last denial; -1 is unknown; only with Denials
 	Refused     uint64 // connections over a limit
 	Connections int    // live ones, of a socket that accepts
 	Activations uint64
@@ -81,8 +83,8 @@ func (e *Engine) Snapshot() Snapshot {
 	for _, s := range e.order.sockets {
 		snap.Sockets = append(snap.Sockets, SocketStatus{
 			Def: s.def, State: s.state, Addresses: slices.Clone(s.addresses), Options: slices.Clone(s.options),
-			Reason: s.reason, LastError: s.lastError, Accesses: s.accesses, Denials: s.denials, Refused: s.refused, Connections: s.live, Activations: s.activations,
-			Moving: s.awaits != awaitNothing,
+			Reason: s.reason, LastError: s.lastError, Accesses: s.accesses, Activations: s.activations, Connections: s.live,
+			Denials: s.denials.all, Unknown: s.denials.unknown, LastDenied: s.denials.last, Refused: s.refused, Moving: s.awaits != awaitNothing,
 		})
 	}
 	for _, svc := range e.order.services {

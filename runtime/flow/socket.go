@@ -62,10 +62,11 @@ type socket struct {
 	listened bool // on-start ran, so on-stop must
 	serving  bool // a Serve or Accept is not answered yet
 	flushing bool // a Flush is not answered yet
-	retries  int  // attempts to open it in a row that may succeed later
+	screen   screening
+	retries  int // attempts to open it in a row that may succeed later
 
 	accesses    uint64
-	denials     uint64
+	denials     denials
 	refused     uint64         // connections over a limit
 	live        int            // connections of a socket that accepts
 	sources     map[string]int // the same by where they come from
@@ -105,7 +106,7 @@ func (s *socket) open() bool {
 // known what becomes of the socket (SPEC §4.2: in one step sockets are opened
 // before services are started).
 func (s *socket) awaitedByOwner() bool {
-	return s.state == SocketStarting && s.awaits != awaitNothing || len(s.wanted) > 0 || s.flushing
+	return s.state == SocketStarting && s.awaits != awaitNothing || len(s.wanted) > 0 || s.flushing || s.screen.running
 }
 
 func (s *socket) timer(k TimerKind) TimerID { return TimerID{Kind: k, Name: s.def.Name} }
@@ -285,6 +286,7 @@ func (e *Engine) socketClosed(ev Closed) {
 		return
 	}
 	s.awaits, s.serving, s.flushing, s.addresses, s.options = awaitNothing, false, false, nil, nil
+	s.screen = screening{}
 	if s.state == SocketStarting { // it was broken
 		e.openSocket(s)
 	} else {
@@ -368,11 +370,11 @@ func (e *Engine) accessed(ev Accessed) {
 			e.emit(Serve{s.def.Name})
 		}
 		return
+	case s.screens():
+		e.screen(s)
+		return
 	}
-	s.accesses++
-	if !e.overLimit(s) {
-		e.admit(s)
-	}
+	e.reached(s)
 }
 
 // admit does what an access does.
@@ -394,6 +396,8 @@ func (e *Engine) watch(s *socket) {
 	case s.accepts():
 		e.watchConnections(s)
 	case s.serving: // Served comes
+	case s.screen.running: // Screened comes
+		s.screen.unwatched = true
 	case s.owner == nil || s.def.Lifecycle == plan.Owned:
 		e.emit(Watch{Socket: s.def.Name})
 	case len(s.def.Trigger) > 0:

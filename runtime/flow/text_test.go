@@ -48,6 +48,8 @@ func effectText(f flow.Effect) string {
 		return "unwatch " + string(f.Socket)
 	case flow.Inspect:
 		return "inspect " + string(f.Socket)
+	case flow.Screen:
+		return "screen " + string(f.Socket)
 	case flow.Serve:
 		return "serve " + string(f.Socket)
 	case flow.Accept:

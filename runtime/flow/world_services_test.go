@@ -49,6 +49,9 @@ func (w *world) transition(f flow.Transition) {
 	}
 	w.require(w.state[unit] == f.From && f.From != f.To, "%s goes from %s to %s, but is %s", unit, f.From, f.To, w.state[unit])
 	w.state[unit] = f.To
+	if f.Kind == "service" && f.From == string(flow.ServiceInactive) {
+		w.checkCause(f.Cause)
+	}
 }
 
 // states yields the states of the instances of a service.
@@ -156,6 +159,7 @@ func (w *world) checkInherited(f flow.Spawn) {
 			}
 		}
 	}
+	w.checkScreened(f)
 	w.require(slices.Equal(f.Sockets, want), "%s inherits %v, want %v", processText(f.Process), f.Sockets, want)
 }
 
@@ -163,7 +167,7 @@ func (w *world) checkInherited(f flow.Spawn) {
 func (w *world) accept(owner plan.Name) {
 	for _, s := range w.sockets {
 		if s.def.Owner == owner {
-			s.queue = 0
+			s.queue, s.denied = 0, 0 // it takes everybody
 		}
 	}
 }
@@ -300,7 +304,7 @@ func (w *world) checkInstance(svc *simService, unit string, st flow.InstanceStat
 	}
 	delayed := armed(flow.TimerRestart)
 	gathering := slices.ContainsFunc(w.sockets, func(s *simSocket) bool {
-		return s.def.Owner == svc.def.Name && (s.phase == coming || s.phase == goingOff || w.rivalGoes(s))
+		return s.def.Owner == svc.def.Name && (s.phase == coming || s.phase == goingOff || s.screen.running || w.rivalGoes(s))
 	})
 	up := count[coming] + count[present]
 	unready := armed(flow.TimerReady)

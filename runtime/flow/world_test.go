@@ -61,6 +61,8 @@ type simSocket struct {
 	def     *plan.Socket
 	phase   phase
 	queue   int // connections that wait
+	denied  int // the same of those who may not
+	screen  screenWorld
 	watched bool
 	each    bool
 	serving bool
@@ -178,6 +180,8 @@ func (w *world) carryOut(f flow.Effect) {
 		s.watched = false
 	case flow.Inspect:
 		w.inspect(w.socket(f.Socket))
+	case flow.Screen:
+		w.screen(w.socket(f.Socket))
 	case flow.Serve:
 		w.serve(w.socket(f.Socket))
 	case flow.Accept, flow.Dismiss, flow.Flush, flow.TakePlan, flow.TakeService:
@@ -254,7 +258,7 @@ func (w *world) close(s *simSocket) {
 		s.serving = false
 	}
 	w.later("socket "+string(s.def.Name), func() flow.Event {
-		s.phase, s.queue = absent, 0
+		s.phase, s.queue, s.denied, s.screen = absent, 0, 0, screenWorld{}
 		return flow.Closed{Socket: s.def.Name}
 	})
 }
@@ -264,7 +268,7 @@ func (w *world) watch(s *simSocket, each bool) {
 	w.require(!s.serving, "watch %s, which is being served", s.def.Name)
 	w.require(each == (s.def.Owner != "" && s.def.Lifecycle == plan.Managed), "watch %s: each arrival is %v", s.def.Name, each)
 	s.watched, s.each = true, each
-	if s.queue > 0 {
+	if s.queue+s.denied > 0 {
 		w.report(s)
 	}
 }
@@ -295,7 +299,11 @@ func (w *world) connect(s *simSocket) {
 	if s.phase != present {
 		return // connection refused
 	}
-	s.queue++
+	if s.def.Restricted() && rapid.Bool().Draw(w.t, "may not") {
+		s.denied++
+	} else {
+		s.queue++
+	}
 	if s.watched {
 		w.report(s)
 	}
@@ -317,7 +325,7 @@ func (w *world) breakDown(s *simSocket) {
 func (w *world) inspect(s *simSocket) {
 	w.require(s.phase == present && s.def.Lifecycle == plan.Owned, "inspect %s, which is %s and %s", s.def.Name, s.phase, s.def.Lifecycle)
 	w.later("socket "+string(s.def.Name), func() flow.Event {
-		return flow.Inspected{Socket: s.def.Name, Waiting: make([]uint64, s.queue)}
+		return flow.Inspected{Socket: s.def.Name, Waiting: make([]uint64, s.queue+s.denied)}
 	})
 }
 
@@ -326,6 +334,9 @@ func (w *world) serve(s *simSocket) {
 	w.require(!s.serving, "serve %s, which is being served", s.def.Name)
 	s.serving = true
 	name := "socket " + string(s.def.Name)
+	for range s.denied {
+		w.later(name, func() flow.Event { return w.turnAway(s) })
+	}
 	for range s.queue {
 		w.later(name, func() flow.Event {
 			s.queue = max(0, s.queue-1)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -20,9 +19,8 @@ import (
 // nobody's privileges. f must make raw calls only, on this thread.
 func as(tb testing.TB, uid, gid uint32, groups []uint32, f func() error) error {
 	tb.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with it
+	var err error
+	onOwnThread(func() {
 		var list unsafe.Pointer
 		if len(groups) > 0 {
 			list = unsafe.Pointer(&groups[0])
@@ -34,13 +32,13 @@ func as(tb testing.TB, uid, gid uint32, groups []uint32, f func() error) error {
 			{unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)},
 		} {
 			if _, _, errno := unix.RawSyscall(call[0], call[1], call[2], call[3]); errno != 0 {
-				done <- errors.Join(errors.New("become another user"), errno)
+				err = errors.Join(errors.New("become another user"), errno)
 				return
 			}
 		}
-		done <- f()
-	}()
-	return <-done
+		err = f()
+	})
+	return err
 }
 
 // publicDir is a directory that every user can reach.

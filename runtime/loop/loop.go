@@ -29,6 +29,7 @@ type Listeners interface {
 // Queues are what waits in open sockets, and the connections taken from them.
 type Queues interface {
 	Inspect(name plan.Name)
+	Screen(name plan.Name)
 	Serve(name plan.Name)
 	Accept(name plan.Name, most int)
 	Dismiss(connection uint64)
@@ -288,6 +289,8 @@ func (l *Loop) perform(ctx context.Context, ev flow.Event, effects []flow.Effect
 			l.sockets.Inspect(f.Socket)
 		case flow.Unwatch:
 			l.sockets.Watch(f.Socket, Nothing)
+		case flow.Screen:
+			l.sockets.Screen(f.Socket)
 		case flow.Serve:
 			l.sockets.Serve(f.Socket)
 		case flow.Accept:

@@ -51,6 +51,7 @@ func (w *world) Close(name plan.Name) {
 func (w *world) Watch(plan.Name, Watching) {}
 func (w *world) Inspect(plan.Name)         {}
 func (w *world) Serve(plan.Name)           {}
+func (w *world) Screen(plan.Name)          {}
 func (w *world) Accept(plan.Name, int)     {}
 func (w *world) Dismiss(uint64)            {}
 func (w *world) Flush(plan.Name)           {}

@@ -30,6 +30,11 @@ var native = binary.NativeEndian
 // answer, until the kernel says that there are no more or visit returns
 // errStop. The body is only valid during the call.
 func ask(request []byte, flags uint16, visit func(body []byte) error) error {
+	return askAs(unix.SOCK_DIAG_BY_FAMILY, request, flags, visit)
+}
+
+// askAs is ask for a request of another type.
+func askAs(kind uint16, request []byte, flags uint16, visit func(body []byte) error) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
 		return fmt.Errorf("sock_diag: socket: %w", err)
@@ -42,7 +47,7 @@ func ask(request []byte, flags uint16, visit func(body []byte) error) error {
 
 	message := make([]byte, unix.SizeofNlMsghdr, unix.SizeofNlMsghdr+len(request))
 	native.PutUint32(message[0:], uint32(unix.SizeofNlMsghdr+len(request)))
-	native.PutUint16(message[4:], unix.SOCK_DIAG_BY_FAMILY)
+	native.PutUint16(message[4:], kind)
 	native.PutUint16(message[6:], unix.NLM_F_REQUEST|flags)
 	message = append(message, request...)
 	if err := unix.Sendto(fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {

@@ -28,6 +28,7 @@ const (
 // inetSocket is one tcp or udp socket as inet_diag shows it.
 type inetSocket struct {
 	local  netip.AddrPort // without zone
+	remote netip.AddrPort // the same; zero for a socket that is not connected
 	v6only bool
 	uid    uint32
 	inode  uint32 // 0 for a connection that nobody has accepted yet
@@ -68,12 +69,12 @@ func parseInet(b []byte) (inetSocket, error) {
 	if len(b) < inetMessageSize {
 		return inetSocket{}, fmt.Errorf("%w: an inet socket of %d bytes, want %d", errAnswer, len(b), inetMessageSize)
 	}
-	var ip netip.Addr
+	var ip, far netip.Addr
 	switch family := b[0]; family {
 	case unix.AF_INET:
-		ip = netip.AddrFrom4([4]byte(b[8:12]))
+		ip, far = netip.AddrFrom4([4]byte(b[8:12])), netip.AddrFrom4([4]byte(b[24:28]))
 	case unix.AF_INET6:
-		ip = netip.AddrFrom16([16]byte(b[8:24]))
+		ip, far = netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
 	default:
 		return inetSocket{}, fmt.Errorf("%w: an inet socket of family %d", errAnswer, family)
 	}
@@ -82,6 +83,9 @@ func parseInet(b []byte) (inetSocket, error) {
 		uid:    native.Uint32(b[64:]),
 		inode:  native.Uint32(b[68:]),
 		cookie: uint64(native.Uint32(b[44:])) | uint64(native.Uint32(b[48:]))<<32,
+	}
+	if port := binary.BigEndian.Uint16(b[6:]); port != 0 {
+		s.remote = netip.AddrPortFrom(far, port)
 	}
 	err := attributes(b[inetMessageSize:], func(kind uint16, value []byte) {
 		if kind == inetDiagV6Only && len(value) == 1 {

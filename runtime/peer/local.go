@@ -80,16 +80,8 @@ const nobodysGroup = 1<<32 - 1
 // inetSocketAt returns the tcp socket with this local and remote address; ENOENT
 // is that there is none.
 func inetSocketAt(local, remote netip.AddrPort) (inetSocket, error) {
-	request := make([]byte, inetRequestSize)
-	request[0], request[1] = unix.AF_INET6, unix.IPPROTO_TCP
-	if local.Addr().Is4() {
-		request[0] = unix.AF_INET
-	}
+	request := inetRequest(local, remote)
 	native.PutUint32(request[4:], stateEstablished|stateCloseWait)
-	binary.BigEndian.PutUint16(request[8:], local.Port())
-	binary.BigEndian.PutUint16(request[10:], remote.Port())
-	copy(request[12:28], local.Addr().AsSlice())
-	copy(request[28:44], remote.Addr().AsSlice())
 	native.PutUint64(request[48:], 1<<64-1) // INET_DIAG_NOCOOKIE
 	var found inetSocket
 	err := ask(request, 0, func(body []byte) error {
@@ -98,6 +90,20 @@ func inetSocketAt(local, remote netip.AddrPort) (inetSocket, error) {
 		return err
 	})
 	return found, err
+}
+
+// inetRequest asks for the tcp socket with this local and remote address.
+func inetRequest(local, remote netip.AddrPort) []byte {
+	request := make([]byte, inetRequestSize)
+	request[0], request[1] = unix.AF_INET6, unix.IPPROTO_TCP
+	if local.Addr().Is4() {
+		request[0] = unix.AF_INET
+	}
+	binary.BigEndian.PutUint16(request[8:], local.Port())
+	binary.BigEndian.PutUint16(request[10:], remote.Port())
+	copy(request[12:28], local.Addr().AsSlice())
+	copy(request[28:44], remote.Addr().AsSlice())
+	return request
 }
 
 // unmapped is an address as a socket of its own family has it.

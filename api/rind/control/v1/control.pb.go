@@ -388,7 +388,8 @@ type SocketStatus struct {
 	LastError       string                 `protobuf:"bytes,9,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	Accesses        uint64                 `protobuf:"varint,10,opt,name=accesses,proto3" json:"accesses,omitempty"`
 	Activations     uint64                 `protobuf:"varint,11,opt,name=activations,proto3" json:"activations,omitempty"`
-	Options         []string               `protobuf:"bytes,12,rep,name=options,proto3" json:"options,omitempty"`                                           // what became of transport options: refused ones, and sizes that the kernel chose
+	Options         []string               `protobuf:"bytes,12,rep,name=options,proto3" json:"options,omitempty"` // what became of transport options: refused ones, and sizes that the kernel chose
+	Denials         *Denials               `protobuf:"bytes,13,opt,name=denials,proto3" json:"denials,omitempty"`
 	SinceUnixMicros int64                  `protobuf:"varint,20,opt,name=since_unix_micros,json=sinceUnixMicros,proto3" json:"since_unix_micros,omitempty"` // when it came into its state; 0: it has never been in another one
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -508,9 +509,86 @@ func (x *SocketStatus) GetOptions() []string {
 	return nil
 }
 
+func (x *SocketStatus) GetDenials() *Denials {
+	if x != nil {
+		return x.Denials
+	}
+	return nil
+}
+
 func (x *SocketStatus) GetSinceUnixMicros() int64 {
 	if x != nil {
 		return x.SinceUnixMicros
+	}
+	return 0
+}
+
+// Denials are the clients that the daemon turned away from a socket. Those whom the
+// kernel refuses at a path are not among them: they never reach the daemon.
+type Denials struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Permission    uint64                 `protobuf:"varint,1,opt,name=permission,proto3" json:"permission,omitempty"`          // they have none of the socket's permissions
+	Unknown       uint64                 `protobuf:"varint,2,opt,name=unknown,proto3" json:"unknown,omitempty"`                // the kernel does not know who they are
+	Limit         uint64                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`                    // over a limit
+	LastUid       int64                  `protobuf:"varint,4,opt,name=last_uid,json=lastUid,proto3" json:"last_uid,omitempty"` // of the last one of the first two kinds; -1 is unknown, also if there is none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Denials) Reset() {
+	*x = Denials{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Denials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Denials) ProtoMessage() {}
+
+func (x *Denials) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Denials.ProtoReflect.Descriptor instead.
+func (*Denials) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Denials) GetPermission() uint64 {
+	if x != nil {
+		return x.Permission
+	}
+	return 0
+}
+
+func (x *Denials) GetUnknown() uint64 {
+	if x != nil {
+		return x.Unknown
+	}
+	return 0
+}
+
+func (x *Denials) GetLimit() uint64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *Denials) GetLastUid() int64 {
+	if x != nil {
+		return x.LastUid
 	}
 	return 0
 }
@@ -536,7 +614,7 @@ type ServiceStatus struct {
 
 func (x *ServiceStatus) Reset() {
 	*x = ServiceStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[4]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +626,7 @@ func (x *ServiceStatus) String() string {
 func (*ServiceStatus) ProtoMessage() {}
 
 func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[4]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +639,7 @@ func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceStatus.ProtoReflect.Descriptor instead.
 func (*ServiceStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{4}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ServiceStatus) GetName() string {
@@ -668,7 +746,7 @@ type InstanceStatus struct {
 
 func (x *InstanceStatus) Reset() {
 	*x = InstanceStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[5]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -680,7 +758,7 @@ func (x *InstanceStatus) String() string {
 func (*InstanceStatus) ProtoMessage() {}
 
 func (x *InstanceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[5]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -693,7 +771,7 @@ func (x *InstanceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceStatus.ProtoReflect.Descriptor instead.
 func (*InstanceStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{5}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *InstanceStatus) GetInstance() string {
@@ -786,7 +864,7 @@ type TimerStatus struct {
 
 func (x *TimerStatus) Reset() {
 	*x = TimerStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[6]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -798,7 +876,7 @@ func (x *TimerStatus) String() string {
 func (*TimerStatus) ProtoMessage() {}
 
 func (x *TimerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[6]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -811,7 +889,7 @@ func (x *TimerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimerStatus.ProtoReflect.Descriptor instead.
 func (*TimerStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{6}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TimerStatus) GetName() string {
@@ -861,7 +939,7 @@ type StateStatus struct {
 
 func (x *StateStatus) Reset() {
 	*x = StateStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[7]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +951,7 @@ func (x *StateStatus) String() string {
 func (*StateStatus) ProtoMessage() {}
 
 func (x *StateStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[7]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +964,7 @@ func (x *StateStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateStatus.ProtoReflect.Descriptor instead.
 func (*StateStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{7}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StateStatus) GetName() string {
@@ -923,7 +1001,7 @@ type PluginStatus struct {
 
 func (x *PluginStatus) Reset() {
 	*x = PluginStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[8]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +1013,7 @@ func (x *PluginStatus) String() string {
 func (*PluginStatus) ProtoMessage() {}
 
 func (x *PluginStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[8]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +1026,7 @@ func (x *PluginStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PluginStatus.ProtoReflect.Descriptor instead.
 func (*PluginStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{8}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PluginStatus) GetName() string {
@@ -1002,7 +1080,7 @@ type Payload struct {
 
 func (x *Payload) Reset() {
 	*x = Payload{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[9]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1014,7 +1092,7 @@ func (x *Payload) String() string {
 func (*Payload) ProtoMessage() {}
 
 func (x *Payload) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[9]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1027,7 +1105,7 @@ func (x *Payload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Payload.ProtoReflect.Descriptor instead.
 func (*Payload) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{9}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Payload) GetValue() isPayload_Value {
@@ -1112,7 +1190,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[10]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1124,7 +1202,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[10]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1137,7 +1215,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{10}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StartRequest) GetKind() UnitKind {
@@ -1170,7 +1248,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[11]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1260,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[11]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1273,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{11}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StartResponse) GetResults() []*UnitResult {
@@ -1216,7 +1294,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[12]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1306,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[12]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1319,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{12}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StopRequest) GetKind() UnitKind {
@@ -1274,7 +1352,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[13]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1364,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[13]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1377,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StopResponse) GetResults() []*UnitResult {
@@ -1322,7 +1400,7 @@ type UnitResult struct {
 
 func (x *UnitResult) Reset() {
 	*x = UnitResult{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[14]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1334,7 +1412,7 @@ func (x *UnitResult) String() string {
 func (*UnitResult) ProtoMessage() {}
 
 func (x *UnitResult) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[14]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1347,7 +1425,7 @@ func (x *UnitResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitResult.ProtoReflect.Descriptor instead.
 func (*UnitResult) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UnitResult) GetName() string {
@@ -1388,7 +1466,7 @@ type SetStateRequest struct {
 
 func (x *SetStateRequest) Reset() {
 	*x = SetStateRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[15]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1478,7 @@ func (x *SetStateRequest) String() string {
 func (*SetStateRequest) ProtoMessage() {}
 
 func (x *SetStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[15]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +1491,7 @@ func (x *SetStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStateRequest.ProtoReflect.Descriptor instead.
 func (*SetStateRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SetStateRequest) GetName() string {
@@ -1440,7 +1518,7 @@ type SetStateResponse struct {
 
 func (x *SetStateResponse) Reset() {
 	*x = SetStateResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[16]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1452,7 +1530,7 @@ func (x *SetStateResponse) String() string {
 func (*SetStateResponse) ProtoMessage() {}
 
 func (x *SetStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[16]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1465,7 +1543,7 @@ func (x *SetStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStateResponse.ProtoReflect.Descriptor instead.
 func (*SetStateResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SetStateResponse) GetName() string {
@@ -1492,7 +1570,7 @@ type RemoveStateRequest struct {
 
 func (x *RemoveStateRequest) Reset() {
 	*x = RemoveStateRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[17]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +1582,7 @@ func (x *RemoveStateRequest) String() string {
 func (*RemoveStateRequest) ProtoMessage() {}
 
 func (x *RemoveStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[17]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +1595,7 @@ func (x *RemoveStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveStateRequest.ProtoReflect.Descriptor instead.
 func (*RemoveStateRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RemoveStateRequest) GetName() string {
@@ -1544,7 +1622,7 @@ type RemoveStateResponse struct {
 
 func (x *RemoveStateResponse) Reset() {
 	*x = RemoveStateResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[18]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1556,7 +1634,7 @@ func (x *RemoveStateResponse) String() string {
 func (*RemoveStateResponse) ProtoMessage() {}
 
 func (x *RemoveStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[18]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1569,7 +1647,7 @@ func (x *RemoveStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveStateResponse.ProtoReflect.Descriptor instead.
 func (*RemoveStateResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{18}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RemoveStateResponse) GetName() string {
@@ -1596,7 +1674,7 @@ type EmitRequest struct {
 
 func (x *EmitRequest) Reset() {
 	*x = EmitRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[19]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1608,7 +1686,7 @@ func (x *EmitRequest) String() string {
 func (*EmitRequest) ProtoMessage() {}
 
 func (x *EmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[19]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1621,7 +1699,7 @@ func (x *EmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmitRequest.ProtoReflect.Descriptor instead.
 func (*EmitRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EmitRequest) GetName() string {
@@ -1647,7 +1725,7 @@ type EmitResponse struct {
 
 func (x *EmitResponse) Reset() {
 	*x = EmitResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[20]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1659,7 +1737,7 @@ func (x *EmitResponse) String() string {
 func (*EmitResponse) ProtoMessage() {}
 
 func (x *EmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[20]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1672,7 +1750,7 @@ func (x *EmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmitResponse.ProtoReflect.Descriptor instead.
 func (*EmitResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EmitResponse) GetName() string {
@@ -1690,7 +1768,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[21]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1702,7 +1780,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[21]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1715,7 +1793,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 type ShutdownResponse struct {
@@ -1726,7 +1804,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[22]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1738,7 +1816,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[22]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1751,7 +1829,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 type PauseRequest struct {
@@ -1763,7 +1841,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[23]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1775,7 +1853,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[23]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1788,7 +1866,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PauseRequest) GetNames() []string {
@@ -1807,7 +1885,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[24]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +1897,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[24]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +1910,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PauseResponse) GetResults() []*UnitResult {
@@ -1851,7 +1929,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[25]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +1941,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[25]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +1954,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ResumeRequest) GetNames() []string {
@@ -1895,7 +1973,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[26]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1907,7 +1985,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[26]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1920,7 +1998,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ResumeResponse) GetResults() []*UnitResult {
@@ -1938,7 +2016,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[27]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +2028,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[27]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +2041,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 // WatchResponse is one thing that happened. Without an event it says that the watch
@@ -1984,7 +2062,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[28]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1996,7 +2074,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[28]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2009,7 +2087,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WatchResponse) GetLost() uint64 {
@@ -2098,7 +2176,7 @@ type UnitEvent struct {
 
 func (x *UnitEvent) Reset() {
 	*x = UnitEvent{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[29]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2110,7 +2188,7 @@ func (x *UnitEvent) String() string {
 func (*UnitEvent) ProtoMessage() {}
 
 func (x *UnitEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[29]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2123,7 +2201,7 @@ func (x *UnitEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitEvent.ProtoReflect.Descriptor instead.
 func (*UnitEvent) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{29}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UnitEvent) GetKind() string {
@@ -2189,7 +2267,7 @@ type FlowEvent struct {
 
 func (x *FlowEvent) Reset() {
 	*x = FlowEvent{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[30]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2201,7 +2279,7 @@ func (x *FlowEvent) String() string {
 func (*FlowEvent) ProtoMessage() {}
 
 func (x *FlowEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[30]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2214,7 +2292,7 @@ func (x *FlowEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowEvent.ProtoReflect.Descriptor instead.
 func (*FlowEvent) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{30}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *FlowEvent) GetName() string {
@@ -2255,7 +2333,7 @@ type LogsRequest struct {
 
 func (x *LogsRequest) Reset() {
 	*x = LogsRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[31]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2267,7 +2345,7 @@ func (x *LogsRequest) String() string {
 func (*LogsRequest) ProtoMessage() {}
 
 func (x *LogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[31]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2280,7 +2358,7 @@ func (x *LogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsRequest.ProtoReflect.Descriptor instead.
 func (*LogsRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{31}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LogsRequest) GetNames() []string {
@@ -2306,7 +2384,7 @@ type LogsResponse struct {
 
 func (x *LogsResponse) Reset() {
 	*x = LogsResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[32]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2318,7 +2396,7 @@ func (x *LogsResponse) String() string {
 func (*LogsResponse) ProtoMessage() {}
 
 func (x *LogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[32]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2331,7 +2409,7 @@ func (x *LogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsResponse.ProtoReflect.Descriptor instead.
 func (*LogsResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LogsResponse) GetLines() []*LogLine {
@@ -2354,7 +2432,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[33]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2366,7 +2444,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[33]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2379,7 +2457,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *LogLine) GetService() string {
@@ -2420,7 +2498,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[34]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2432,7 +2510,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[34]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2523,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ReloadRequest) GetPath() string {
@@ -2474,7 +2552,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[35]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2486,7 +2564,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[35]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2499,7 +2577,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ReloadResponse) GetPlanDigest() string {
@@ -2538,7 +2616,7 @@ type NamesRequest struct {
 
 func (x *NamesRequest) Reset() {
 	*x = NamesRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[36]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2550,7 +2628,7 @@ func (x *NamesRequest) String() string {
 func (*NamesRequest) ProtoMessage() {}
 
 func (x *NamesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[36]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2563,7 +2641,7 @@ func (x *NamesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamesRequest.ProtoReflect.Descriptor instead.
 func (*NamesRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{36}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{37}
 }
 
 type NamesResponse struct {
@@ -2579,7 +2657,7 @@ type NamesResponse struct {
 
 func (x *NamesResponse) Reset() {
 	*x = NamesResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2591,7 +2669,7 @@ func (x *NamesResponse) String() string {
 func (*NamesResponse) ProtoMessage() {}
 
 func (x *NamesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2604,7 +2682,7 @@ func (x *NamesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamesResponse.ProtoReflect.Descriptor instead.
 func (*NamesResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *NamesResponse) GetSockets() []string {
@@ -2666,7 +2744,7 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\adamaged\x18\x02 \x01(\tR\adamaged\x12\x18\n" +
 	"\aunsaved\x18\x03 \x01(\rR\aunsaved\x12\x18\n" +
-	"\aproblem\x18\x04 \x01(\tR\aproblem\"\xf1\x02\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\"\xa5\x03\n" +
 	"\fSocketStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
@@ -2681,8 +2759,16 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\baccesses\x18\n" +
 	" \x01(\x04R\baccesses\x12 \n" +
 	"\vactivations\x18\v \x01(\x04R\vactivations\x12\x18\n" +
-	"\aoptions\x18\f \x03(\tR\aoptions\x12*\n" +
-	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"\xf0\x02\n" +
+	"\aoptions\x18\f \x03(\tR\aoptions\x122\n" +
+	"\adenials\x18\r \x01(\v2\x18.rind.control.v1.DenialsR\adenials\x12*\n" +
+	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"t\n" +
+	"\aDenials\x12\x1e\n" +
+	"\n" +
+	"permission\x18\x01 \x01(\x04R\n" +
+	"permission\x12\x18\n" +
+	"\aunknown\x18\x02 \x01(\x04R\aunknown\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x04R\x05limit\x12\x19\n" +
+	"\blast_uid\x18\x04 \x01(\x03R\alastUid\"\xf0\x02\n" +
 	"\rServiceStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
@@ -2869,7 +2955,7 @@ func file_api_rind_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_api_rind_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_rind_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_api_rind_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_api_rind_control_v1_control_proto_goTypes = []any{
 	(UnitKind)(0),               // 0: rind.control.v1.UnitKind
 	(Outcome)(0),                // 1: rind.control.v1.Outcome
@@ -2877,96 +2963,98 @@ var file_api_rind_control_v1_control_proto_goTypes = []any{
 	(*StatusResponse)(nil),      // 3: rind.control.v1.StatusResponse
 	(*StoreStatus)(nil),         // 4: rind.control.v1.StoreStatus
 	(*SocketStatus)(nil),        // 5: rind.control.v1.SocketStatus
-	(*ServiceStatus)(nil),       // 6: rind.control.v1.ServiceStatus
-	(*InstanceStatus)(nil),      // 7: rind.control.v1.InstanceStatus
-	(*TimerStatus)(nil),         // 8: rind.control.v1.TimerStatus
-	(*StateStatus)(nil),         // 9: rind.control.v1.StateStatus
-	(*PluginStatus)(nil),        // 10: rind.control.v1.PluginStatus
-	(*Payload)(nil),             // 11: rind.control.v1.Payload
-	(*StartRequest)(nil),        // 12: rind.control.v1.StartRequest
-	(*StartResponse)(nil),       // 13: rind.control.v1.StartResponse
-	(*StopRequest)(nil),         // 14: rind.control.v1.StopRequest
-	(*StopResponse)(nil),        // 15: rind.control.v1.StopResponse
-	(*UnitResult)(nil),          // 16: rind.control.v1.UnitResult
-	(*SetStateRequest)(nil),     // 17: rind.control.v1.SetStateRequest
-	(*SetStateResponse)(nil),    // 18: rind.control.v1.SetStateResponse
-	(*RemoveStateRequest)(nil),  // 19: rind.control.v1.RemoveStateRequest
-	(*RemoveStateResponse)(nil), // 20: rind.control.v1.RemoveStateResponse
-	(*EmitRequest)(nil),         // 21: rind.control.v1.EmitRequest
-	(*EmitResponse)(nil),        // 22: rind.control.v1.EmitResponse
-	(*ShutdownRequest)(nil),     // 23: rind.control.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),    // 24: rind.control.v1.ShutdownResponse
-	(*PauseRequest)(nil),        // 25: rind.control.v1.PauseRequest
-	(*PauseResponse)(nil),       // 26: rind.control.v1.PauseResponse
-	(*ResumeRequest)(nil),       // 27: rind.control.v1.ResumeRequest
-	(*ResumeResponse)(nil),      // 28: rind.control.v1.ResumeResponse
-	(*WatchRequest)(nil),        // 29: rind.control.v1.WatchRequest
-	(*WatchResponse)(nil),       // 30: rind.control.v1.WatchResponse
-	(*UnitEvent)(nil),           // 31: rind.control.v1.UnitEvent
-	(*FlowEvent)(nil),           // 32: rind.control.v1.FlowEvent
-	(*LogsRequest)(nil),         // 33: rind.control.v1.LogsRequest
-	(*LogsResponse)(nil),        // 34: rind.control.v1.LogsResponse
-	(*LogLine)(nil),             // 35: rind.control.v1.LogLine
-	(*ReloadRequest)(nil),       // 36: rind.control.v1.ReloadRequest
-	(*ReloadResponse)(nil),      // 37: rind.control.v1.ReloadResponse
-	(*NamesRequest)(nil),        // 38: rind.control.v1.NamesRequest
-	(*NamesResponse)(nil),       // 39: rind.control.v1.NamesResponse
+	(*Denials)(nil),             // 6: rind.control.v1.Denials
+	(*ServiceStatus)(nil),       // 7: rind.control.v1.ServiceStatus
+	(*InstanceStatus)(nil),      // 8: rind.control.v1.InstanceStatus
+	(*TimerStatus)(nil),         // 9: rind.control.v1.TimerStatus
+	(*StateStatus)(nil),         // 10: rind.control.v1.StateStatus
+	(*PluginStatus)(nil),        // 11: rind.control.v1.PluginStatus
+	(*Payload)(nil),             // 12: rind.control.v1.Payload
+	(*StartRequest)(nil),        // 13: rind.control.v1.StartRequest
+	(*StartResponse)(nil),       // 14: rind.control.v1.StartResponse
+	(*StopRequest)(nil),         // 15: rind.control.v1.StopRequest
+	(*StopResponse)(nil),        // 16: rind.control.v1.StopResponse
+	(*UnitResult)(nil),          // 17: rind.control.v1.UnitResult
+	(*SetStateRequest)(nil),     // 18: rind.control.v1.SetStateRequest
+	(*SetStateResponse)(nil),    // 19: rind.control.v1.SetStateResponse
+	(*RemoveStateRequest)(nil),  // 20: rind.control.v1.RemoveStateRequest
+	(*RemoveStateResponse)(nil), // 21: rind.control.v1.RemoveStateResponse
+	(*EmitRequest)(nil),         // 22: rind.control.v1.EmitRequest
+	(*EmitResponse)(nil),        // 23: rind.control.v1.EmitResponse
+	(*ShutdownRequest)(nil),     // 24: rind.control.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),    // 25: rind.control.v1.ShutdownResponse
+	(*PauseRequest)(nil),        // 26: rind.control.v1.PauseRequest
+	(*PauseResponse)(nil),       // 27: rind.control.v1.PauseResponse
+	(*ResumeRequest)(nil),       // 28: rind.control.v1.ResumeRequest
+	(*ResumeResponse)(nil),      // 29: rind.control.v1.ResumeResponse
+	(*WatchRequest)(nil),        // 30: rind.control.v1.WatchRequest
+	(*WatchResponse)(nil),       // 31: rind.control.v1.WatchResponse
+	(*UnitEvent)(nil),           // 32: rind.control.v1.UnitEvent
+	(*FlowEvent)(nil),           // 33: rind.control.v1.FlowEvent
+	(*LogsRequest)(nil),         // 34: rind.control.v1.LogsRequest
+	(*LogsResponse)(nil),        // 35: rind.control.v1.LogsResponse
+	(*LogLine)(nil),             // 36: rind.control.v1.LogLine
+	(*ReloadRequest)(nil),       // 37: rind.control.v1.ReloadRequest
+	(*ReloadResponse)(nil),      // 38: rind.control.v1.ReloadResponse
+	(*NamesRequest)(nil),        // 39: rind.control.v1.NamesRequest
+	(*NamesResponse)(nil),       // 40: rind.control.v1.NamesResponse
 }
 var file_api_rind_control_v1_control_proto_depIdxs = []int32{
 	5,  // 0: rind.control.v1.StatusResponse.sockets:type_name -> rind.control.v1.SocketStatus
-	6,  // 1: rind.control.v1.StatusResponse.services:type_name -> rind.control.v1.ServiceStatus
-	9,  // 2: rind.control.v1.StatusResponse.states:type_name -> rind.control.v1.StateStatus
-	10, // 3: rind.control.v1.StatusResponse.plugins:type_name -> rind.control.v1.PluginStatus
+	7,  // 1: rind.control.v1.StatusResponse.services:type_name -> rind.control.v1.ServiceStatus
+	10, // 2: rind.control.v1.StatusResponse.states:type_name -> rind.control.v1.StateStatus
+	11, // 3: rind.control.v1.StatusResponse.plugins:type_name -> rind.control.v1.PluginStatus
 	4,  // 4: rind.control.v1.StatusResponse.store:type_name -> rind.control.v1.StoreStatus
-	8,  // 5: rind.control.v1.StatusResponse.timers:type_name -> rind.control.v1.TimerStatus
-	7,  // 6: rind.control.v1.ServiceStatus.instances:type_name -> rind.control.v1.InstanceStatus
-	11, // 7: rind.control.v1.StateStatus.branches:type_name -> rind.control.v1.Payload
-	0,  // 8: rind.control.v1.StartRequest.kind:type_name -> rind.control.v1.UnitKind
-	16, // 9: rind.control.v1.StartResponse.results:type_name -> rind.control.v1.UnitResult
-	0,  // 10: rind.control.v1.StopRequest.kind:type_name -> rind.control.v1.UnitKind
-	16, // 11: rind.control.v1.StopResponse.results:type_name -> rind.control.v1.UnitResult
-	0,  // 12: rind.control.v1.UnitResult.kind:type_name -> rind.control.v1.UnitKind
-	1,  // 13: rind.control.v1.UnitResult.outcome:type_name -> rind.control.v1.Outcome
-	11, // 14: rind.control.v1.SetStateRequest.payload:type_name -> rind.control.v1.Payload
-	11, // 15: rind.control.v1.EmitRequest.payload:type_name -> rind.control.v1.Payload
-	16, // 16: rind.control.v1.PauseResponse.results:type_name -> rind.control.v1.UnitResult
-	16, // 17: rind.control.v1.ResumeResponse.results:type_name -> rind.control.v1.UnitResult
-	31, // 18: rind.control.v1.WatchResponse.unit:type_name -> rind.control.v1.UnitEvent
-	32, // 19: rind.control.v1.WatchResponse.state:type_name -> rind.control.v1.FlowEvent
-	32, // 20: rind.control.v1.WatchResponse.signal:type_name -> rind.control.v1.FlowEvent
-	11, // 21: rind.control.v1.FlowEvent.payload:type_name -> rind.control.v1.Payload
-	35, // 22: rind.control.v1.LogsResponse.lines:type_name -> rind.control.v1.LogLine
-	2,  // 23: rind.control.v1.ControlService.Status:input_type -> rind.control.v1.StatusRequest
-	38, // 24: rind.control.v1.ControlService.Names:input_type -> rind.control.v1.NamesRequest
-	12, // 25: rind.control.v1.ControlService.Start:input_type -> rind.control.v1.StartRequest
-	14, // 26: rind.control.v1.ControlService.Stop:input_type -> rind.control.v1.StopRequest
-	17, // 27: rind.control.v1.ControlService.SetState:input_type -> rind.control.v1.SetStateRequest
-	19, // 28: rind.control.v1.ControlService.RemoveState:input_type -> rind.control.v1.RemoveStateRequest
-	21, // 29: rind.control.v1.ControlService.Emit:input_type -> rind.control.v1.EmitRequest
-	25, // 30: rind.control.v1.ControlService.Pause:input_type -> rind.control.v1.PauseRequest
-	27, // 31: rind.control.v1.ControlService.Resume:input_type -> rind.control.v1.ResumeRequest
-	29, // 32: rind.control.v1.ControlService.Watch:input_type -> rind.control.v1.WatchRequest
-	33, // 33: rind.control.v1.ControlService.Logs:input_type -> rind.control.v1.LogsRequest
-	36, // 34: rind.control.v1.ControlService.Reload:input_type -> rind.control.v1.ReloadRequest
-	23, // 35: rind.control.v1.ControlService.Shutdown:input_type -> rind.control.v1.ShutdownRequest
-	3,  // 36: rind.control.v1.ControlService.Status:output_type -> rind.control.v1.StatusResponse
-	39, // 37: rind.control.v1.ControlService.Names:output_type -> rind.control.v1.NamesResponse
-	13, // 38: rind.control.v1.ControlService.Start:output_type -> rind.control.v1.StartResponse
-	15, // 39: rind.control.v1.ControlService.Stop:output_type -> rind.control.v1.StopResponse
-	18, // 40: rind.control.v1.ControlService.SetState:output_type -> rind.control.v1.SetStateResponse
-	20, // 41: rind.control.v1.ControlService.RemoveState:output_type -> rind.control.v1.RemoveStateResponse
-	22, // 42: rind.control.v1.ControlService.Emit:output_type -> rind.control.v1.EmitResponse
-	26, // 43: rind.control.v1.ControlService.Pause:output_type -> rind.control.v1.PauseResponse
-	28, // 44: rind.control.v1.ControlService.Resume:output_type -> rind.control.v1.ResumeResponse
-	30, // 45: rind.control.v1.ControlService.Watch:output_type -> rind.control.v1.WatchResponse
-	34, // 46: rind.control.v1.ControlService.Logs:output_type -> rind.control.v1.LogsResponse
-	37, // 47: rind.control.v1.ControlService.Reload:output_type -> rind.control.v1.ReloadResponse
-	24, // 48: rind.control.v1.ControlService.Shutdown:output_type -> rind.control.v1.ShutdownResponse
-	36, // [36:49] is the sub-list for method output_type
-	23, // [23:36] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	9,  // 5: rind.control.v1.StatusResponse.timers:type_name -> rind.control.v1.TimerStatus
+	6,  // 6: rind.control.v1.SocketStatus.denials:type_name -> rind.control.v1.Denials
+	8,  // 7: rind.control.v1.ServiceStatus.instances:type_name -> rind.control.v1.InstanceStatus
+	12, // 8: rind.control.v1.StateStatus.branches:type_name -> rind.control.v1.Payload
+	0,  // 9: rind.control.v1.StartRequest.kind:type_name -> rind.control.v1.UnitKind
+	17, // 10: rind.control.v1.StartResponse.results:type_name -> rind.control.v1.UnitResult
+	0,  // 11: rind.control.v1.StopRequest.kind:type_name -> rind.control.v1.UnitKind
+	17, // 12: rind.control.v1.StopResponse.results:type_name -> rind.control.v1.UnitResult
+	0,  // 13: rind.control.v1.UnitResult.kind:type_name -> rind.control.v1.UnitKind
+	1,  // 14: rind.control.v1.UnitResult.outcome:type_name -> rind.control.v1.Outcome
+	12, // 15: rind.control.v1.SetStateRequest.payload:type_name -> rind.control.v1.Payload
+	12, // 16: rind.control.v1.EmitRequest.payload:type_name -> rind.control.v1.Payload
+	17, // 17: rind.control.v1.PauseResponse.results:type_name -> rind.control.v1.UnitResult
+	17, // 18: rind.control.v1.ResumeResponse.results:type_name -> rind.control.v1.UnitResult
+	32, // 19: rind.control.v1.WatchResponse.unit:type_name -> rind.control.v1.UnitEvent
+	33, // 20: rind.control.v1.WatchResponse.state:type_name -> rind.control.v1.FlowEvent
+	33, // 21: rind.control.v1.WatchResponse.signal:type_name -> rind.control.v1.FlowEvent
+	12, // 22: rind.control.v1.FlowEvent.payload:type_name -> rind.control.v1.Payload
+	36, // 23: rind.control.v1.LogsResponse.lines:type_name -> rind.control.v1.LogLine
+	2,  // 24: rind.control.v1.ControlService.Status:input_type -> rind.control.v1.StatusRequest
+	39, // 25: rind.control.v1.ControlService.Names:input_type -> rind.control.v1.NamesRequest
+	13, // 26: rind.control.v1.ControlService.Start:input_type -> rind.control.v1.StartRequest
+	15, // 27: rind.control.v1.ControlService.Stop:input_type -> rind.control.v1.StopRequest
+	18, // 28: rind.control.v1.ControlService.SetState:input_type -> rind.control.v1.SetStateRequest
+	20, // 29: rind.control.v1.ControlService.RemoveState:input_type -> rind.control.v1.RemoveStateRequest
+	22, // 30: rind.control.v1.ControlService.Emit:input_type -> rind.control.v1.EmitRequest
+	26, // 31: rind.control.v1.ControlService.Pause:input_type -> rind.control.v1.PauseRequest
+	28, // 32: rind.control.v1.ControlService.Resume:input_type -> rind.control.v1.ResumeRequest
+	30, // 33: rind.control.v1.ControlService.Watch:input_type -> rind.control.v1.WatchRequest
+	34, // 34: rind.control.v1.ControlService.Logs:input_type -> rind.control.v1.LogsRequest
+	37, // 35: rind.control.v1.ControlService.Reload:input_type -> rind.control.v1.ReloadRequest
+	24, // 36: rind.control.v1.ControlService.Shutdown:input_type -> rind.control.v1.ShutdownRequest
+	3,  // 37: rind.control.v1.ControlService.Status:output_type -> rind.control.v1.StatusResponse
+	40, // 38: rind.control.v1.ControlService.Names:output_type -> rind.control.v1.NamesResponse
+	14, // 39: rind.control.v1.ControlService.Start:output_type -> rind.control.v1.StartResponse
+	16, // 40: rind.control.v1.ControlService.Stop:output_type -> rind.control.v1.StopResponse
+	19, // 41: rind.control.v1.ControlService.SetState:output_type -> rind.control.v1.SetStateResponse
+	21, // 42: rind.control.v1.ControlService.RemoveState:output_type -> rind.control.v1.RemoveStateResponse
+	23, // 43: rind.control.v1.ControlService.Emit:output_type -> rind.control.v1.EmitResponse
+	27, // 44: rind.control.v1.ControlService.Pause:output_type -> rind.control.v1.PauseResponse
+	29, // 45: rind.control.v1.ControlService.Resume:output_type -> rind.control.v1.ResumeResponse
+	31, // 46: rind.control.v1.ControlService.Watch:output_type -> rind.control.v1.WatchResponse
+	35, // 47: rind.control.v1.ControlService.Logs:output_type -> rind.control.v1.LogsResponse
+	38, // 48: rind.control.v1.ControlService.Reload:output_type -> rind.control.v1.ReloadResponse
+	25, // 49: rind.control.v1.ControlService.Shutdown:output_type -> rind.control.v1.ShutdownResponse
+	37, // [37:50] is the sub-list for method output_type
+	24, // [24:37] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_api_rind_control_v1_control_proto_init() }
@@ -2974,13 +3062,13 @@ func file_api_rind_control_v1_control_proto_init() {
 	if File_api_rind_control_v1_control_proto != nil {
 		return
 	}
-	file_api_rind_control_v1_control_proto_msgTypes[9].OneofWrappers = []any{
+	file_api_rind_control_v1_control_proto_msgTypes[10].OneofWrappers = []any{
 		(*Payload_Text)(nil),
 		(*Payload_Data)(nil),
 		(*Payload_Json)(nil),
 		(*Payload_Raw)(nil),
 	}
-	file_api_rind_control_v1_control_proto_msgTypes[28].OneofWrappers = []any{
+	file_api_rind_control_v1_control_proto_msgTypes[29].OneofWrappers = []any{
 		(*WatchResponse_Unit)(nil),
 		(*WatchResponse_State)(nil),
 		(*WatchResponse_Signal)(nil),
@@ -2991,7 +3079,7 @@ func file_api_rind_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_rind_control_v1_control_proto_rawDesc), len(file_api_rind_control_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   38,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -17,6 +17,7 @@ import (
 type Sockets interface {
 	Listeners
 	Queues
+	Connections
 }
 
 // Listeners are the sockets themselves.
@@ -26,14 +27,18 @@ type Listeners interface {
 	Watch(name plan.Name, what Watching)
 }
 
-// Queues are what waits in open sockets, and the connections taken from them.
+// Queues are what waits in open sockets.
 type Queues interface {
 	Inspect(name plan.Name)
 	Screen(name plan.Name)
 	Serve(name plan.Name)
+	Flush(name plan.Name)
+}
+
+// Connections are taken from sockets by the daemon.
+type Connections interface {
 	Accept(name plan.Name, most int)
 	Dismiss(connection uint64)
-	Flush(name plan.Name)
 }
 
 // Watching says which accesses to a socket are to be reported.

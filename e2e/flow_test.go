@@ -3,8 +3,8 @@ package e2e
 import (
 	"net"
 	"os"
-	"slices"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"

@@ -115,7 +115,7 @@ func jsonLine(m proto.Message) ([]byte, error) {
 }
 
 // jsonText is indented anew, for the same reason.
-func jsonText(resp *controlv1.StatusResponse) ([]byte, error) {
+func jsonText(resp proto.Message) ([]byte, error) {
 	text, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(resp)
 	if err != nil {
 		return nil, err

@@ -88,13 +88,13 @@ func Compile(inputs []Input, opts Options) Result {
 	if res.Units > MaxUnits {
 		return res
 	}
-	// The checks have one processor, and need nothing that this changes: the lines
-	// of the files come into it with the policy.
+	// Most of the checks have one processor, and need nothing that this changes: the
+	// lines of the files come into it with the policy.
 	var sources []plan.Source
 	var beside sync.WaitGroup
 	beside.Go(func() { sources = sourcesOf(inputs, files) })
 	table := resolve.New(files, gaps, res.Diags)
-	program := check.Check(table, slices.Concat(plugins.Builtin(), opts.Plugins), check.Options{Strict: opts.Strict}, res.Diags)
+	program := check.Check(table, slices.Concat(plugins.Builtin(), opts.Plugins), check.Options{Strict: opts.Strict, Each: together}, res.Diags)
 	beside.Wait()
 	context := policy.Context{Find: index, Lookup: Lookup, Partial: len(opts.Unread) > 0, Strict: opts.Strict}
 	for _, f := range files {
@@ -107,6 +107,15 @@ func Compile(inputs []Input, opts Options) Result {
 	res.Plan = lower.Lower(program, opts.Compiler)
 	res.Plan.Sources = sources
 	return res
+}
+
+// together calls do for 0 to n-1 at the same time.
+func together(n int, do func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { do(i) })
+	}
+	all.Wait()
 }
 
 // planName is the name of an input in the plan. It comes from the group, so that

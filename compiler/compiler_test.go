@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 	"github.com/rind-sockets/rind/compiler/resolve"
 	"github.com/rind-sockets/rind/compiler/typing"
+	"github.com/rind-sockets/rind/compiler/workload"
 	"github.com/rind-sockets/rind/plan"
 )
 
@@ -83,6 +85,30 @@ func TestS162Deterministic(t *testing.T) {
 			t.Errorf("the order of inputs changes the plan:\n%s", cmp.Diff(string(want), string(got)))
 		}
 	})
+}
+
+// The checks share the units out among the processors; what is found, and what is
+// suggested while there is something left of that, is the same with any number.
+func TestS162DeterministicOnAnyMachine(t *testing.T) {
+	inputs := inputsOf(workload.Files(400))
+	for i := range inputs {
+		inputs[i].Text = fmt.Appendf(inputs[i].Text, "\n[[socket]]\nname = \"bad\"\ntype = \"tcp\"\nlisten = \"127.0.0.1:%d\"\nowner = \"app-00%02d\"\nstart-on = ['stat ready%d']\n", i+1, i, i)
+	}
+	var want []string
+	for _, processors := range []int{1, 2, 8} {
+		before := runtime.GOMAXPROCS(processors)
+		got := problems(compiler.Compile(inputs, compiler.Options{}))
+		runtime.GOMAXPROCS(before)
+		if want == nil {
+			want = got
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("with %d processors (-with 1 +now):\n%s", processors, diff)
+		}
+	}
+	if len(want) < 2*len(inputs) {
+		t.Errorf("%d findings in %d broken files", len(want), len(inputs))
+	}
 }
 
 func TestRoundTrip(t *testing.T) {

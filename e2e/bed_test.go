@@ -37,6 +37,7 @@ type bed struct {
 	reports *inbox     // reports of probes
 	path    string     // PATH of the daemon
 	plugins string     // folder with the plugins
+	program string     // rindrun
 	user    *user.User // of the daemon; nil: the test's
 	within  []string   // command that runs the daemon, such as unshare; nil: none
 
@@ -65,6 +66,7 @@ func newBed(t *testing.T, units string) *bed {
 		ip:      fmt.Sprintf("127.%d.%d.%d", 10+os.Getpid()%240, n/250, 1+n%250),
 		path:    bin + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin",
 		plugins: bin,
+		program: program("rindrun"),
 		control: newControl(filepath.Join(dir, "run", "control.sock")),
 	}
 	t.Cleanup(b.cleanUp)
@@ -86,6 +88,16 @@ func run(t *testing.T, units string) *bed {
 	b.compile()
 	b.start()
 	return b
+}
+
+// asShipped makes the daemon one without the race detector.
+func (b *bed) asShipped() {
+	b.t.Helper()
+	path, err := withoutRaceDetector()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.program = path
 }
 
 func (b *bed) expand(text string) string {
@@ -123,7 +135,7 @@ func (b *bed) compile() {
 // command returns rindrun with the environment that makes daemon and clients of
 // this bed find each other.
 func (b *bed) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, program("rindrun"), args...)
+	cmd := exec.CommandContext(ctx, b.program, args...)
 	cmd.Env = []string{
 		"PATH=" + b.path,
 		"HOME=" + b.dir,
@@ -148,7 +160,7 @@ func (b *bed) start(env ...string) {
 	b.daemon.Env = append(b.daemon.Env, "NOTIFY_SOCKET="+b.file("notify.sock"))
 	if len(b.within) > 0 {
 		b.daemon.Path = b.within[0]
-		b.daemon.Args = append(slices.Clone(b.within), append([]string{program("rindrun")}, b.daemon.Args[1:]...)...)
+		b.daemon.Args = append(slices.Clone(b.within), append([]string{b.program}, b.daemon.Args[1:]...)...)
 	}
 	b.daemon.Env = append(b.daemon.Env, env...)
 	b.log = &output{}

@@ -203,3 +203,128 @@ func post(method, body string) string {
 	return fmt.Sprintf("POST /rind.control.v1.ControlService/%s HTTP/1.1\r\nHost: rindrun\r\n"+
 		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", method, len(body), body)
 }
+
+func TestStatusOfAnInstance(t *testing.T) {
+	t.Parallel()
+	b := run(t, watched)
+	b.do("set-state", "link", `{"name":"eth0"}`)
+	b.do("set-state", "link", `{"name":"eth1"}`)
+	b.await("both instances are active", func(st *controlv1.StatusResponse) bool {
+		s := b.serviceOf(st, "w@many")
+		return len(s.Instances) == 2 && s.Instances[0].State == "active" && s.Instances[1].State == "active"
+	})
+	for _, name := range []string{"many[eth0]", "w@many[eth0]"} {
+		out := b.do("status", name)
+		if !strings.Contains(out, "w@many[eth0]  active") || strings.Contains(out, "eth1") || strings.Count(out, "\n") != 2 {
+			t.Errorf("the status of %s:\n%s", name, out)
+		}
+	}
+	st := &controlv1.StatusResponse{}
+	if err := protojson.Unmarshal([]byte(b.do("status", "--json", "service", "many[eth1]")), st); err != nil {
+		t.Fatal(err)
+	}
+	if in := b.serviceOf(st, "w@many").Instances; len(st.Services) != 1 || len(in) != 1 || in[0].Instance != "eth1" || in[0].SinceUnixMicros == 0 {
+		t.Errorf("the status of one instance is %v", st.Services)
+	}
+	b.refused("no such unit: many[eth7]", "status", "many[eth7]")
+	b.refused("no such unit: many[eth0]", "status", "socket", "many[eth0]")
+	if out := b.do("__complete", "stop", "many["); !strings.HasPrefix(out, "many[eth0]\nmany[eth1]\n:4\n") {
+		t.Errorf("completions of an instance are %q", out)
+	}
+}
+
+// The table is shown when something changes, with for how long it has been so.
+func TestStatusWatch(t *testing.T) {
+	t.Parallel()
+	b := run(t, watched)
+	tables := b.follow("status", "--watch", "spare")
+	defer tables.end()
+	tables.until("w@spare  listening")
+	b.do("pause", "spare")
+	tables.until("w@spare  paused")
+	documents := b.follow("status", "--watch", "--json", "socket", "spare")
+	defer documents.end()
+	documents.until(`"state":"paused"`)
+	b.do("stop", "spare")
+	tables.until("w@spare  inactive")
+	line := documents.until(`"state":"inactive"`)
+	st := &controlv1.StatusResponse{}
+	if err := protojson.Unmarshal([]byte(line[len(line)-1]), st); err != nil {
+		t.Fatal(err)
+	}
+	if now := b.socket("w@spare"); len(st.Sockets) != 1 || st.Sockets[0].SinceUnixMicros != now.SinceUnixMicros || now.SinceUnixMicros < st.SinceUnixMicros {
+		t.Errorf("the watch says %v, the status %v", st.Sockets, now)
+	}
+}
+
+// While a socket is paused, who comes waits and is served after.
+func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
+	b := run(t, oneOwner(`lifecycle = "owned"`, probeService))
+	b.do("pause", "web@http")
+	b.do("pause", "http") // already so is no failure
+	client, err := b.dial("tcp", b.ip+":7001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := io.WriteString(client, "id\n"); err != nil {
+		t.Fatal(err)
+	}
+	if out := b.do("status"); !strings.Contains(out, "\nattention: 1 socket paused\n") {
+		t.Errorf("the status does not say that a socket is paused:\n%s", out)
+	}
+	if s := b.service("web@app"); s.State != "inactive" || s.Starts != 0 {
+		t.Errorf("the owner of a paused socket is %s, started %d times", s.State, s.Starts)
+	}
+	b.do("resume", "http")
+	if answer, err := io.ReadAll(client); err != nil || len(answer) == 0 {
+		t.Errorf("who waited got %q, %v", answer, err)
+	}
+	b.refused("no such socket", "pause", "app")
+}
+
+// What a service prints cannot act on the terminal of whoever reads it.
+func TestLogsOnATerminal(t *testing.T) {
+	t.Parallel()
+	b := run(t, watched)
+	b.do("start", "talks")
+	b.eventually("the line is kept", func() bool { return b.do("logs", "talks") != "" })
+	if out := b.do("logs", "talks"); !strings.HasSuffix(out, "] red  [31m\n") || strings.Contains(out, "\x1b") {
+		t.Errorf("the log is %q", out)
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	t.Parallel()
+	b := run(t, watched)
+	for _, tt := range []struct {
+		name, args string
+		want       int
+	}{
+		{"done", "start spare", 0},
+		{"already so", "stop w@many", 0},
+		{"no such unit", "start nobody", 1},
+		{"one of several fails", "start spare nobody", 1},
+		{"wrong payload", "set-state link text", 1},
+		{"no such plan", "reload nothing.json", 1},
+		{"nothing to remove", "remove-state mode", 0},
+		{"not set", "get-states mode", 0},
+		{"no such service", "logs nobody", 1},
+		{"no name", "start", 2},
+		{"no such flag", "status --frobnicate", 2},
+		{"no daemon", "status --control nowhere.sock", 3},
+		{"no daemon to watch", "status --watch --control nowhere.sock", 3},
+		{"no daemon for events", "events --control nowhere.sock", 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			res := b.rindrun(strings.Fields(tt.args)...)
+			if res.code != tt.want {
+				t.Errorf("rindrun %s: exit status %d, want %d\n%s%s", tt.args, res.code, tt.want, res.stdout, res.stderr)
+			}
+			if tt.want != 0 && (!strings.HasPrefix(res.stderr, "rindrun: ") || strings.Count(res.stderr, "\n") != 1) {
+				t.Errorf("rindrun %s says %q, want one line", tt.args, res.stderr)
+			}
+		})
+	}
+}

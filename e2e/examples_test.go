@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // example lays out the unit files of an example with its fixed paths and
@@ -98,8 +101,19 @@ func TestExampleSeed(t *testing.T) {
 			b.awaitService("else@four", "active")
 		}},
 		{"permissions", func(b *bed) {
-			// Until permissions are enforced, what has them stays closed.
-			b.awaitSocket("sockets@admin_api", "failed")
+			b.awaitSocket("sockets@admin_api", "listening")
+			if os.Getuid() != 0 {
+				return // to be others takes root
+			}
+			const adm = 4
+			admin, stranger := b.file("sock/admin.sock"), client{uid: 4001, gid: 9000}
+			if _, err := connectAs(stranger, admin, ""); !errors.Is(err, unix.EACCES) {
+				b.t.Errorf("a stranger connects: %v, want EACCES", err)
+			}
+			stranger.groups = []uint32{adm}
+			if _, err := connectAs(stranger, admin, ""); err != nil {
+				b.t.Errorf("one of the group adm: %v", err)
+			}
 		}},
 		{"hooks", func(b *bed) {
 			b.awaitSocket("ops@mirror", "listening")

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"testing"
 )
 
@@ -86,6 +87,18 @@ func raceDetector() bool {
 	}
 	return false
 }
+
+// withoutRaceDetector builds rindrun as it is shipped, for what is said of its memory
+// and speed: the detector itself keeps some of everything that it has ever seen.
+var withoutRaceDetector = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(bin, "shipped", "rindrun")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "./cmd/rindrun")
+	cmd.Dir = ".."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
 
 // program returns the path of a built program.
 func program(name string) string { return filepath.Join(bin, name) }

@@ -142,10 +142,13 @@ func (e env) newCompilation(paths []string, o reporting) compilation {
 func (l *loader) compile(o reporting) compilation {
 	inputs := l.inputs()
 	c := compilation{errs: l.errs, files: make([]string, len(inputs))}
+	text := 0
 	for i, in := range inputs {
 		c.files[i] = in.Name
+		text += len(in.Text)
 	}
 	slices.Sort(c.files)
+	makeRoom(text)
 	c.Result = compiler.Compile(inputs, compiler.Options{Compiler: "rindc " + version, Unread: l.unread, Plugins: l.plugins, Strict: o.strict, Policy: o.policy})
 	c.found = diag.Sorted(c.Diags.All(), c.Locate)
 	slices.SortFunc(c.Suppressed, func(a, b diag.Suppressed) int {

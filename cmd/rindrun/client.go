@@ -24,17 +24,35 @@ var errNoAnswer = fmt.Errorf("no answer within %v", answerTimeout)
 
 // clientCommand returns a command that talks to a running daemon.
 func clientCommand(use, short string, args cobra.PositionalArgs, call func(context.Context, *cobra.Command, controlv1connect.ControlServiceClient, []string) error) *cobra.Command {
-	var path string
 	cmd := &cobra.Command{
-		Use: use, Short: short, Args: args,
+		Use: use, Short: short, Args: counted(args),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			path := controlFlag(cmd)
 			ctx, cancel := context.WithTimeoutCause(cmd.Context(), answerTimeout, errNoAnswer)
 			defer cancel()
 			return explain(ctx, path, call(ctx, cmd, control.NewClient(path), args))
 		},
 	}
-	cmd.Flags().StringVar(&path, "control", controlPath(), "path of the daemon's control socket ($RIND_CONTROL)")
+	addControlFlag(cmd)
 	return cmd
+}
+
+func addControlFlag(cmd *cobra.Command) {
+	cmd.Flags().String("control", controlPath(), "path of the daemon's control socket ($RIND_CONTROL)")
+}
+
+// controlFlag is the path of the control socket that a command was given.
+func controlFlag(cmd *cobra.Command) string { return cmd.Flag("control").Value.String() }
+
+// counted says how the arguments are wrong in the words of the command, and not in
+// those of the library.
+func counted(args cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if err := args(cmd, given); err != nil {
+			return fmt.Errorf("wrong arguments, want: rindrun %s (rindrun %s --help has an example)", cmd.Use, cmd.Name())
+		}
+		return nil
+	}
 }
 
 // controlPath is where a daemon with the same environment has its socket.
@@ -76,6 +94,13 @@ func newStartCommand() *cobra.Command {
 			return printResults(cmd, resp.GetResults())
 		})
 	cmd.Flags().BoolVarP(&persist, "persist", "p", false, "also start them with the daemon from now on, unless the start fails")
+	cmd.Long = `Start sockets or services. A paused socket resumes at once, and one that waits for its
+next attempt is opened now. The answer comes when the unit is open or active, or has
+failed. A NAME is a full address or its last part; NAME[INSTANCE] is one instance of a
+service. One that fails does not stop the rest, and makes the exit status 1.`
+	cmd.Example = `  rindrun start http
+  rindrun start service web@app
+  rindrun start --persist socket web@http web@https`
 	return cmd
 }
 
@@ -91,6 +116,12 @@ func newStopCommand() *cobra.Command {
 			return printResults(cmd, resp.GetResults())
 		})
 	cmd.Flags().BoolVarP(&persist, "persist", "p", false, "undo start --persist")
+	cmd.Long = `Stop sockets or services. The answer comes when the socket is closed, or the service is
+down. The owner of a stopped socket keeps running, and keeps its descriptor; a stopped
+service is started again by the next access, unless its sockets are stopped, too.`
+	cmd.Example = `  rindrun stop socket web@http
+  rindrun stop service app
+  rindrun stop 'dhcp[eth0]'`
 	return cmd
 }
 
@@ -98,14 +129,21 @@ func newStopCommand() *cobra.Command {
 // called "socket" or "service" is reached by its full name, or after its kind.
 func unitArgs(args []string) (controlv1.UnitKind, []string) {
 	if len(args) > 1 {
-		switch args[0] {
-		case "socket":
-			return controlv1.UnitKind_UNIT_KIND_SOCKET, args[1:]
-		case "service":
-			return controlv1.UnitKind_UNIT_KIND_SERVICE, args[1:]
+		if kind := kindOf(args[0]); kind != controlv1.UnitKind_UNIT_KIND_UNSPECIFIED {
+			return kind, args[1:]
 		}
 	}
 	return controlv1.UnitKind_UNIT_KIND_UNSPECIFIED, args
+}
+
+func kindOf(word string) controlv1.UnitKind {
+	switch word {
+	case "socket":
+		return controlv1.UnitKind_UNIT_KIND_SOCKET
+	case "service":
+		return controlv1.UnitKind_UNIT_KIND_SERVICE
+	}
+	return controlv1.UnitKind_UNIT_KIND_UNSPECIFIED
 }
 
 // printResults says what happened to each unit. Whatever is not as it was asked
@@ -149,7 +187,7 @@ func kindName(k controlv1.UnitKind) string {
 }
 
 func newSetStateCommand() *cobra.Command {
-	return clientCommand("set-state NAME [VALUE]", "set a state; VALUE is read as the state's payload kind", cobra.RangeArgs(1, 2),
+	cmd := clientCommand("set-state NAME [VALUE]", "set a state; VALUE is read as the state's payload kind", cobra.RangeArgs(1, 2),
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
 			resp, err := c.SetState(ctx, &controlv1.SetStateRequest{Name: args[0], Payload: rawPayload(args[1:])})
 			if err != nil {
@@ -161,10 +199,16 @@ func newSetStateCommand() *cobra.Command {
 			}
 			return say(cmd, "state %s: %s\n", resp.GetName(), what)
 		})
+	cmd.Long = `Set a state, or the branch of it that the value belongs to. VALUE is read as the kind of
+the state: text as it is, JSON as a document; a state of kind none has no VALUE. The
+answer comes when it is on disk.`
+	cmd.Example = `  rindrun set-state ops@maintenance
+  rindrun set-state net@link '{"name": "eth0", "up": true}'`
+	return cmd
 }
 
 func newRemoveStateCommand() *cobra.Command {
-	return clientCommand("remove-state NAME [FILTER]", "remove a state, or the branches that the JSON document FILTER is a subset of", cobra.RangeArgs(1, 2),
+	cmd := clientCommand("remove-state NAME [FILTER]", "remove a state, or the branches that the JSON document FILTER is a subset of", cobra.RangeArgs(1, 2),
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
 			req := &controlv1.RemoveStateRequest{Name: args[0]}
 			if len(args) > 1 {
@@ -176,10 +220,15 @@ func newRemoveStateCommand() *cobra.Command {
 			}
 			return say(cmd, "state %s: %d removed\n", resp.GetName(), resp.GetRemoved())
 		})
+	cmd.Long = `Remove a state, or the branches of it that the JSON document FILTER is a subset of.
+What is not set is not removed, and no failure.`
+	cmd.Example = `  rindrun remove-state ops@maintenance
+  rindrun remove-state net@link '{"name": "eth0"}'`
+	return cmd
 }
 
 func newEmitCommand() *cobra.Command {
-	return clientCommand("emit NAME [VALUE]", "emit a signal; VALUE is read as the signal's payload kind", cobra.RangeArgs(1, 2),
+	cmd := clientCommand("emit NAME [VALUE]", "emit a signal; VALUE is read as the signal's payload kind", cobra.RangeArgs(1, 2),
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
 			resp, err := c.Emit(ctx, &controlv1.EmitRequest{Name: args[0], Payload: rawPayload(args[1:])})
 			if err != nil {
@@ -187,6 +236,11 @@ func newEmitCommand() *cobra.Command {
 			}
 			return say(cmd, "signal %s: emitted\n", resp.GetName())
 		})
+	cmd.Long = `Emit a signal. The answer comes when it has been delivered: what it starts may still be
+on its way.`
+	cmd.Example = `  rindrun emit ops@rotate
+  rindrun emit deploy@done '{"version": "1.2.3"}'`
+	return cmd
 }
 
 func rawPayload(args []string) *controlv1.Payload {
@@ -197,11 +251,15 @@ func rawPayload(args []string) *controlv1.Payload {
 }
 
 func newShutdownCommand() *cobra.Command {
-	return clientCommand("shutdown", "stop the daemon and everything that it started", cobra.NoArgs,
+	cmd := clientCommand("shutdown", "stop the daemon and everything that it started", cobra.NoArgs,
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, _ []string) error {
 			if _, err := c.Shutdown(ctx, &controlv1.ShutdownRequest{}); err != nil {
 				return err
 			}
 			return say(cmd, "shutting down\n")
 		})
+	cmd.Long = `Begin an orderly shutdown, as SIGTERM does. The answer comes at once; the daemon ends
+when its services are down and its sockets closed.`
+	cmd.Example = `  rindrun shutdown`
+	return cmd
 }

@@ -21,6 +21,19 @@ func load(path string) (*plan.Plan, error) {
 	return p, nil
 }
 
+// loadAgain reads a plan from a file while a daemon runs, which must not wait for
+// whoever writes into a pipe.
+func loadAgain(path string) (*plan.Plan, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("load %s: it is no regular file: name the file that rindc build wrote", path)
+	}
+	return load(path)
+}
+
 // readFile reads a file of at most limit bytes, and not much more of a larger
 // one: a wrong argument must not cost the memory of the machine.
 func readFile(path string, limit int64) ([]byte, error) {

@@ -101,6 +101,7 @@ func newRoot() *cobra.Command {
 		newSetStateCommand(), newRemoveStateCommand(), newGetStatesCommand(), newEmitCommand(), newEventsCommand(), newLogsCommand(),
 		newReloadCommand(), newExplainAccessCommand(), newShutdownCommand(), newManCommand(),
 	)
+	completeAll(root)
 	return root
 }
 

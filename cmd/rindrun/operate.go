@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 	"github.com/rind-sockets/rind/api/rind/control/v1/controlv1connect"
@@ -19,7 +17,7 @@ import (
 )
 
 func newPauseCommand() *cobra.Command {
-	return clientCommand("pause NAME…", "leave open sockets to the kernel's queue until resume or start", cobra.MinimumNArgs(1),
+	cmd := clientCommand("pause NAME…", "leave open sockets to the kernel's queue until resume or start", cobra.MinimumNArgs(1),
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
 			resp, err := c.Pause(ctx, &controlv1.PauseRequest{Names: args})
 			if err != nil {
@@ -27,10 +25,15 @@ func newPauseCommand() *cobra.Command {
 			}
 			return printResults(cmd, resp.GetResults())
 		})
+	cmd.Long = `Leave open sockets to the kernel: what comes waits in their queues, and starts nothing,
+until they are resumed or started. While its owner runs, a socket is with the owner; the
+pause counts when the owner has ended.`
+	cmd.Example = `  rindrun pause web@http`
+	return cmd
 }
 
 func newResumeCommand() *cobra.Command {
-	return clientCommand("resume NAME…", "let paused sockets listen again", cobra.MinimumNArgs(1),
+	cmd := clientCommand("resume NAME…", "let paused sockets listen again", cobra.MinimumNArgs(1),
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
 			resp, err := c.Resume(ctx, &controlv1.ResumeRequest{Names: args})
 			if err != nil {
@@ -38,6 +41,10 @@ func newResumeCommand() *cobra.Command {
 			}
 			return printResults(cmd, resp.GetResults())
 		})
+	cmd.Long = `Let paused sockets listen again, whatever has paused them. What waits counts as an
+access.`
+	cmd.Example = `  rindrun resume web@http`
+	return cmd
 }
 
 func newGetStatesCommand() *cobra.Command {
@@ -48,16 +55,44 @@ func newGetStatesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			resp.Sockets, resp.Services, resp.Timers = nil, nil, nil
-			narrow(resp, controlv1.UnitKind_UNIT_KIND_UNSPECIFIED, args) // one that is not set is no error
-			return show(cmd.OutOrStdout(), &controlv1.StatusResponse{States: resp.GetStates()}, asJSON, true)
+			states := &controlv1.StatusResponse{States: resp.GetStates()}
+			unset := missingStates(states, args)
+			if err := show(cmd.OutOrStdout(), states, look{json: asJSON, brief: true, colour: coloured(cmd.OutOrStdout())}); err != nil {
+				return err
+			}
+			notes := &printer{w: cmd.ErrOrStderr()}
+			if len(args) == 0 && len(states.GetStates()) == 0 && !asJSON {
+				notes.printf("no state is set\n")
+			}
+			for _, name := range unset {
+				notes.printf("state %s is not set\n", printable(name))
+			}
+			return nil
 		})
+	cmd.Long = `Show the states that are set, with their branches; with NAMEs those only. One that is
+not set is said on standard error, and is no failure. Who may not set a state does not
+see its payload.`
+	cmd.Example = `  rindrun get-states
+  rindrun get-states net@link --json | jq -r '.states[].branches[].json'`
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
+// missingStates keeps the states that are named, if some are, and returns the names of
+// those that are not set.
+func missingStates(resp *controlv1.StatusResponse, args []string) []string {
+	if len(args) == 0 {
+		return nil
+	}
+	w := newWanted(controlv1.UnitKind_UNIT_KIND_UNSPECIFIED, args)
+	resp.States = slices.DeleteFunc(resp.States, func(s *controlv1.StateStatus) bool {
+		return !w.has(controlv1.UnitKind_UNIT_KIND_UNSPECIFIED, s.GetName())
+	})
+	return slices.DeleteFunc(slices.Clone(args), func(name string) bool { return w.seen[name] })
+}
+
 func newLogsCommand() *cobra.Command {
-	lines := uint32(0)
+	lines, asJSON := uint32(0), false
 	cmd := clientCommand("logs [NAME…]", "show the last lines that services have printed", cobra.ArbitraryArgs,
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
 			resp, err := c.Logs(ctx, &controlv1.LogsRequest{Names: args, Lines: lines})
@@ -66,6 +101,14 @@ func newLogsCommand() *cobra.Command {
 			}
 			out := &printer{w: cmd.OutOrStdout()}
 			for _, l := range resp.GetLines() {
+				if asJSON {
+					text, err := jsonLine(l)
+					if err != nil {
+						return &statusError{exitInternal, err}
+					}
+					out.printf("%s\n", text)
+					continue
+				}
 				when := time.UnixMicro(l.GetUnixMicros()).Format("2006-01-02 15:04:05.000")
 				out.printf("%s %s[%d] %s\n", when, printable(l.GetService()), l.GetPid(), printable(string(l.GetText())))
 			}
@@ -75,6 +118,9 @@ func newLogsCommand() *cobra.Command {
 without a NAME. 1000 lines of each are kept, and 256 KiB; the log of the daemon has
 them all.`
 	cmd.Flags().Uint32VarP(&lines, "lines", "n", 50, "at most so many lines of each service; 0: all that are kept")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON document for each line, the text of it in base64")
+	cmd.Example = `  rindrun logs
+  rindrun logs -n 200 web@app`
 	return cmd
 }
 
@@ -100,28 +146,44 @@ func newReloadCommand() *cobra.Command {
 			if resp.GetApplied() {
 				out.printf("plan %s is loaded\n", resp.GetPlanDigest())
 			}
-			return out.result()
+			bad := &printer{w: cmd.ErrOrStderr()}
+			for _, text := range resp.GetProblems() {
+				bad.printf("rindrun: %s\n", printable(text))
+			}
+			if err := out.result(); err != nil || len(resp.GetProblems()) == 0 {
+				return err
+			}
+			return &statusError{status: exitFailed}
 		})
 	cmd.Long = `Replace the plan that the daemon runs. Sockets that are the same keep their listener
 and what waits in it, services keep running; what is gone is stopped, what is new
-starts if it would start with the plan. What happens to each unit is printed. A plan
-that cannot be applied changes nothing.`
+starts if it would start with the plan. What happens to each unit is printed, and what
+went wrong with a socket, which makes the exit status 1. A plan that cannot be applied
+changes nothing.`
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would happen")
+	cmd.Example = `  rindc build /etc/rind -o /run/rind/plan.json && rindrun reload --dry-run && rindrun reload
+  rindrun reload /etc/rind/next.json`
 	return cmd
 }
 
 func newEventsCommand() *cobra.Command {
-	var path string
-	var asJSON bool
+	asJSON := false
 	cmd := &cobra.Command{
 		Use:   "events [NAME…]",
 		Short: "show what happens from now on, until it is interrupted",
+		Long: `Show what happens from now on, with its cause: units that go from one state to another,
+states that are set and removed, signals. With NAMEs only what is about these. It ends
+when it is interrupted, or with the daemon. Who reads too slowly is told how many
+events were lost.`,
+		Example: `  rindrun events
+  rindrun events web@http app
+  rindrun events --json | jq -c 'select(.unit.failure)'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
+			ctx, path := cmd.Context(), controlFlag(cmd)
 			return explain(ctx, path, watchEvents(ctx, cmd, control.NewClient(path), args, asJSON))
 		},
 	}
-	cmd.Flags().StringVar(&path, "control", controlPath(), "path of the daemon's control socket ($RIND_CONTROL)")
+	addControlFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON document for each, on a line of its own")
 	return cmd
 }
@@ -148,8 +210,10 @@ func watchEvents(ctx context.Context, cmd *cobra.Command, c controlv1connect.Con
 
 func tellEvent(out *printer, ev *controlv1.WatchResponse, names []string, asJSON bool) error {
 	what, name, cause := eventText(ev)
-	_, short, _ := strings.Cut(name, "@")
-	if len(names) > 0 && !slices.Contains(names, name) && !slices.Contains(names, short) {
+	about := func(wanted string) bool {
+		return isCalled(name, wanted) || ev.GetUnit().GetInstance() != "" && isCalled(name+"["+ev.GetUnit().GetInstance()+"]", wanted)
+	}
+	if len(names) > 0 && !slices.ContainsFunc(names, about) && ev.GetLost() == 0 {
 		return nil
 	}
 	if ev.GetLost() > 0 && !asJSON {
@@ -197,34 +261,4 @@ func shownPayload(e *controlv1.FlowEvent) string {
 		return "" // there is none, or it is not shown
 	}
 	return " " + payloadText(e.GetPayload())
-}
-
-// releaseDate is what the manual pages bear: not today, for the same pages from the
-// same source.
-var releaseDate = time.Date(2026, time.November, 25, 0, 0, 0, 0, time.UTC)
-
-// newManCommand writes the manual pages; packages run it when they are built.
-func newManCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:    "man DIRECTORY",
-		Short:  "write a manual page for each command into a directory",
-		Hidden: true,
-		Args:   cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			root := cmd.Root()
-			root.DisableAutoGenTag = true
-			header := &doc.GenManHeader{Section: "1", Date: &releaseDate, Source: "rindrun " + version, Manual: "Rind sockets"}
-			if err := writeManual(root, header, args[0]); err != nil {
-				return &statusError{exitInternal, fmt.Errorf("manual pages: %w", err)}
-			}
-			return nil
-		},
-	}
-}
-
-func writeManual(root *cobra.Command, header *doc.GenManHeader, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return doc.GenManTree(root, header, dir)
 }

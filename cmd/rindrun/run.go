@@ -81,7 +81,7 @@ func (f *runFlags) run(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return &statusError{exitInternal, err}
 	}
-	opts.Load = func(other string) (*plan.Plan, error) { return load(cmp.Or(other, path)) }
+	opts.Load = func(other string) (*plan.Plan, error) { return loadAgain(cmp.Or(other, path)) }
 	if f.record != "" {
 		// What is in it may be secret, as the payloads of states are.
 		out, err := os.OpenFile(f.record, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_CLOEXEC, 0o600)

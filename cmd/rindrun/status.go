@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
-	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -17,74 +15,158 @@ import (
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 	"github.com/rind-sockets/rind/api/rind/control/v1/controlv1connect"
+	"github.com/rind-sockets/rind/runtime/control"
 )
 
 func newStatusCommand() *cobra.Command {
-	asJSON := false
-	cmd := clientCommand("status [socket|service] [NAME…]", "show sockets, services, states and plugins", cobra.ArbitraryArgs,
+	asJSON, watch := false, false
+	cmd := clientCommand("status [socket|service] [NAME…]", "show sockets, services, timers, states and plugins", cobra.ArbitraryArgs,
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
-			resp, err := c.Status(ctx, &controlv1.StatusRequest{})
-			if err != nil {
-				return err
-			}
-			kind, names := unitArgs(args)
-			unknown := narrow(resp, kind, names)
-			if err := show(cmd.OutOrStdout(), resp, asJSON, len(names) > 0); err != nil {
-				return err
-			}
-			bad := &printer{w: cmd.ErrOrStderr()}
-			for _, name := range unknown {
-				bad.printf("rindrun: no such unit: %s\n", printable(name))
-			}
-			if len(unknown) > 0 {
-				return &statusError{status: exitFailed}
-			}
-			return nil
+			return lookOnce(ctx, cmd, c, args, asJSON)
 		})
 	cmd.Aliases = []string{"list"}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Long = `Show what the daemon has: sockets, services, timers, states that are set, plugins.
+With NAMEs those only; NAME[INSTANCE] is one instance of a service; "socket" or
+"service" alone is all of that kind. What has failed comes first, then what is paused
+or waits. SINCE is how long a unit has been in its state, "-" since the start.`
+	cmd.Example = `  rindrun status
+  rindrun status socket web@http
+  rindrun status 'dhcp[eth0]'
+  rindrun status --json | jq -r '.sockets[] | select(.state == "failed") | .name'
+  rindrun status --watch`
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; with --watch a document on one line whenever something has changed")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show it again whenever something changes, until it is interrupted or the daemon ends")
+	once := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !watch {
+			return once(cmd, args)
+		}
+		path := controlFlag(cmd)
+		return explain(cmd.Context(), path, watchStatus(cmd.Context(), cmd, control.NewClient(path), args, asJSON))
+	}
 	return cmd
 }
 
-// narrow keeps only the units of the kind, if there is one, with one of the
-// names, full or unqualified, and returns the names that no unit has.
-func narrow(resp *controlv1.StatusResponse, kind controlv1.UnitKind, names []string) (unknown []string) {
-	if len(names) == 0 {
-		return nil
+// lookOnce prints the status of the units that the arguments name.
+func lookOnce(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string, asJSON bool) error {
+	resp, err := c.Status(ctx, &controlv1.StatusRequest{})
+	if err != nil {
+		return err
 	}
-	seen := map[string]bool{}
-	unwanted := func(of controlv1.UnitKind, full string) bool {
-		if kind != controlv1.UnitKind_UNIT_KIND_UNSPECIFIED && kind != of {
-			return true
+	w := cmd.OutOrStdout()
+	parts, unknown := narrow(resp, args)
+	if err := show(w, resp, look{json: asJSON, brief: len(args) > 0, parts: parts, colour: coloured(w), now: time.Now()}); err != nil {
+		return err
+	}
+	bad := &printer{w: cmd.ErrOrStderr()}
+	for _, name := range unknown {
+		bad.printf("rindrun: no such unit: %s\n", printable(name))
+	}
+	if len(unknown) > 0 {
+		return &statusError{status: exitFailed}
+	}
+	return nil
+}
+
+// narrow keeps only the units that the arguments name, if they name some. It returns
+// the services of which only instances are wanted, and the names that no unit has. A
+// kind alone is all of that kind, unless a unit is called so.
+func narrow(resp *controlv1.StatusResponse, args []string) (parts map[string]bool, unknown []string) {
+	kind, names := unitArgs(args)
+	if len(names) == 0 {
+		return nil, nil
+	}
+	if of := kindOf(names[0]); len(args) == 1 && of != controlv1.UnitKind_UNIT_KIND_UNSPECIFIED && !named(resp, names[0]) {
+		kind, names = of, nil
+	}
+	w := newWanted(kind, names)
+	resp.Sockets = slices.DeleteFunc(resp.Sockets, func(s *controlv1.SocketStatus) bool {
+		return !w.has(controlv1.UnitKind_UNIT_KIND_SOCKET, s.GetName())
+	})
+	resp.Services = slices.DeleteFunc(resp.Services, func(s *controlv1.ServiceStatus) bool { return !w.hasService(s) })
+	resp.Timers = slices.DeleteFunc(resp.Timers, func(t *controlv1.TimerStatus) bool {
+		return !w.has(controlv1.UnitKind_UNIT_KIND_UNSPECIFIED, t.GetName())
+	})
+	resp.States = slices.DeleteFunc(resp.States, func(s *controlv1.StateStatus) bool {
+		return !w.has(controlv1.UnitKind_UNIT_KIND_UNSPECIFIED, s.GetName())
+	})
+	return w.parts, slices.DeleteFunc(slices.Clone(names), func(name string) bool { return w.seen[name] })
+}
+
+// named reports whether a socket, service, timer or state has a name.
+func named(resp *controlv1.StatusResponse, name string) bool {
+	return slices.ContainsFunc(resp.GetSockets(), func(s *controlv1.SocketStatus) bool { return isCalled(s.GetName(), name) }) ||
+		slices.ContainsFunc(resp.GetServices(), func(s *controlv1.ServiceStatus) bool { return isCalled(s.GetName(), name) }) ||
+		slices.ContainsFunc(resp.GetTimers(), func(t *controlv1.TimerStatus) bool { return isCalled(t.GetName(), name) }) ||
+		slices.ContainsFunc(resp.GetStates(), func(s *controlv1.StateStatus) bool { return isCalled(s.GetName(), name) })
+}
+
+// isCalled reports whether a unit has a name, its full one or the last part of it.
+func isCalled(full, name string) bool {
+	_, last, _ := strings.Cut(full, "@")
+	return name == full || name == last
+}
+
+// wanted are the units that somebody has named.
+type wanted struct {
+	kind  controlv1.UnitKind // unspecified: any
+	names []string           // none: all of the kind
+	seen  map[string]bool    // those that are the name of a unit
+	parts map[string]bool    // services of which only instances are wanted
+}
+
+func newWanted(kind controlv1.UnitKind, names []string) *wanted {
+	return &wanted{kind: kind, names: names, seen: map[string]bool{}, parts: map[string]bool{}}
+}
+
+func (w *wanted) has(of controlv1.UnitKind, full string) bool {
+	if w.kind != controlv1.UnitKind_UNIT_KIND_UNSPECIFIED && w.kind != of {
+		return false
+	}
+	found := len(w.names) == 0
+	for _, name := range w.names {
+		if isCalled(full, name) {
+			w.seen[name], found = true, true
 		}
-		_, last, _ := strings.Cut(full, "@")
+	}
+	return found
+}
+
+// hasService is has for a service, of which single instances may be wanted. It keeps
+// only these then.
+func (w *wanted) hasService(s *controlv1.ServiceStatus) bool {
+	if w.has(controlv1.UnitKind_UNIT_KIND_SERVICE, s.GetName()) {
+		return true
+	}
+	if w.kind == controlv1.UnitKind_UNIT_KIND_SOCKET {
+		return false
+	}
+	instances := slices.DeleteFunc(s.GetInstances(), func(in *controlv1.InstanceStatus) bool {
 		found := false
-		for _, name := range names {
-			if name == full || name == last {
-				seen[name], found = true, true
+		for _, name := range w.names {
+			of, instance, ok := strings.Cut(name, "[")
+			if ok && isCalled(s.GetName(), of) && instance == in.GetInstance()+"]" {
+				w.seen[name], found = true, true
 			}
 		}
 		return !found
-	}
-	resp.Sockets = slices.DeleteFunc(resp.Sockets, func(s *controlv1.SocketStatus) bool {
-		return unwanted(controlv1.UnitKind_UNIT_KIND_SOCKET, s.GetName())
 	})
-	resp.Services = slices.DeleteFunc(resp.Services, func(s *controlv1.ServiceStatus) bool {
-		return unwanted(controlv1.UnitKind_UNIT_KIND_SERVICE, s.GetName())
-	})
-	resp.Timers = slices.DeleteFunc(resp.Timers, func(t *controlv1.TimerStatus) bool {
-		return unwanted(controlv1.UnitKind_UNIT_KIND_UNSPECIFIED, t.GetName())
-	})
-	resp.States = slices.DeleteFunc(resp.States, func(s *controlv1.StateStatus) bool {
-		return unwanted(controlv1.UnitKind_UNIT_KIND_UNSPECIFIED, s.GetName())
-	})
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return seen[name] })
+	s.Instances, w.parts[s.GetName()] = instances, true
+	return len(instances) > 0
 }
 
-// show prints a status; brief leaves out what is not about single units.
-func show(w io.Writer, resp *controlv1.StatusResponse, asJSON, brief bool) error {
+// look is how a status is shown.
+type look struct {
+	json   bool
+	brief  bool            // without what is not about single units
+	parts  map[string]bool // services without a line for all instances taken together
+	colour bool
+	now    time.Time
+}
+
+func show(w io.Writer, resp *controlv1.StatusResponse, how look) error {
 	out := &printer{w: w}
-	if asJSON {
+	if how.json {
 		text, err := jsonText(resp)
 		if err != nil {
 			return &statusError{exitInternal, err}
@@ -92,12 +174,7 @@ func show(w io.Writer, resp *controlv1.StatusResponse, asJSON, brief bool) error
 		out.printf("%s\n", text)
 		return out.result()
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	out.w = table
-	tables(out, resp, brief)
-	if out.err == nil {
-		out.err = table.Flush()
-	}
+	tables(out, resp, how)
 	return out.result()
 }
 
@@ -125,169 +202,4 @@ func jsonText(resp proto.Message) ([]byte, error) {
 		return nil, err
 	}
 	return indented.Bytes(), nil
-}
-
-func tables(w *printer, resp *controlv1.StatusResponse, brief bool) {
-	if !brief {
-		w.printf("rindrun %s, pid %d, plan %s\n", resp.GetVersion(), resp.GetPid(), resp.GetPlanDigest())
-		storeLines(w, resp.GetStore())
-	}
-	section(w, len(resp.GetSockets()), "SOCKET\tSTATE\tTYPE\tADDRESS\tOWNER\tLIFECYCLE\tACCESSES\tACTIVATIONS\tREASON")
-	for _, s := range resp.GetSockets() {
-		address := s.GetListen()
-		if len(s.GetAddresses()) > 0 {
-			address = strings.Join(s.GetAddresses(), ",")
-		}
-		w.printf("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.GetName(), s.GetState(), s.GetType(), printable(address),
-			orDash(s.GetOwner()), s.GetLifecycle(), s.GetAccesses(), s.GetActivations(), reason(s.GetReason(), s.GetLastError()))
-	}
-	denials(w, resp.GetSockets())
-	optionNotes(w, resp.GetSockets())
-	section(w, len(resp.GetServices()), "SERVICE\tSTATE\tPIDS\tSTARTS\tREASON")
-	for _, s := range resp.GetServices() {
-		w.printf("%s\t%s\t%s\t%d\t%s\n", s.GetName(), s.GetState(), pidList(s.GetPids()), s.GetStarts(), condition(s))
-		for _, in := range s.GetInstances() {
-			w.printf("%s[%s]\t%s\t%s\t%d\t%s\n", s.GetName(), printable(in.GetInstance()), in.GetState(), pidList(in.GetPids()), in.GetStarts(), condition(in))
-		}
-	}
-	section(w, len(resp.GetTimers()), "TIMER\tSTATE\tENDS\tREASON")
-	for _, t := range resp.GetTimers() {
-		w.printf("%s\t%s\t%d\t%s\n", t.GetName(), t.GetState(), t.GetEnds(), orDash(printable(t.GetReason())))
-	}
-	states(w, resp.GetStates())
-	if !brief {
-		section(w, len(resp.GetPlugins()), "PLUGIN\tPID\tLAUNCHES\tPATH\tLAST ERROR")
-		for _, p := range resp.GetPlugins() {
-			pid := "-"
-			if p.GetPid() != 0 {
-				pid = fmt.Sprint(p.GetPid())
-			}
-			w.printf("%s\t%s\t%d\t%s\t%s\n", p.GetName(), pid, p.GetLaunches(), printable(p.GetPath()), orDash(printable(p.GetLastError())))
-		}
-	}
-}
-
-// denials shows who was turned away, of the sockets that have turned somebody away.
-func denials(w *printer, sockets []*controlv1.SocketStatus) {
-	turned := slices.DeleteFunc(slices.Clone(sockets), func(s *controlv1.SocketStatus) bool {
-		d := s.GetDenials()
-		return d.GetPermission()+d.GetUnknown()+d.GetLimit() == 0
-	})
-	section(w, len(turned), "SOCKET\tDENIED\tUNKNOWN\tOVER LIMIT\tLAST UID")
-	for _, s := range turned {
-		d, last := s.GetDenials(), "-"
-		if d.GetLastUid() >= 0 && d.GetPermission()+d.GetUnknown() > 0 {
-			last = strconv.FormatInt(d.GetLastUid(), 10)
-		}
-		w.printf("%s\t%d\t%d\t%d\t%s\n", s.GetName(), d.GetPermission(), d.GetUnknown(), d.GetLimit(), last)
-	}
-}
-
-// optionNotes shows what became of the transport options of sockets.
-func optionNotes(w *printer, sockets []*controlv1.SocketStatus) {
-	notes := 0
-	for _, s := range sockets {
-		notes += len(s.GetOptions())
-	}
-	section(w, notes, "SOCKET\tOPTIONS")
-	for _, s := range sockets {
-		for _, note := range s.GetOptions() {
-			w.printf("%s\t%s\n", s.GetName(), printable(note))
-		}
-	}
-}
-
-func states(w *printer, list []*controlv1.StateStatus) {
-	section(w, len(list), "STATE\tVALUE")
-	for _, s := range list {
-		if len(s.GetBranches()) == 0 {
-			w.printf("%s\t%s\n", s.GetName(), "(only shown to who may set it)")
-		}
-		for i, b := range s.GetBranches() {
-			text := payloadText(b)
-			if i < len(s.GetFollows()) && s.GetFollows()[i] {
-				text += " (follows)"
-			}
-			w.printf("%s\t%s\n", s.GetName(), text)
-		}
-	}
-}
-
-func pidList(pids []int32) string {
-	list := make([]string, len(pids))
-	for i, pid := range pids {
-		list[i] = fmt.Sprint(pid)
-	}
-	return orDash(strings.Join(list, ","))
-}
-
-// condition is why a service is in its state, and what it says of itself.
-func condition(s interface {
-	GetReason() string
-	GetLastError() string
-	GetSaying() string
-	GetStatus() string
-},
-) string {
-	text := reason(s.GetReason(), s.GetLastError())
-	if s.GetSaying() != "" {
-		text += "; " + printable(s.GetSaying())
-	}
-	if s.GetStatus() != "" {
-		text += "; says: " + shortened(printable(s.GetStatus()))
-	}
-	return text
-}
-
-// storeLines says what is wrong with the states on disk, if anything is.
-func storeLines(w *printer, store *controlv1.StoreStatus) {
-	if store.GetDamaged() != "" {
-		w.printf("states were not restored: the file was damaged, and is kept as %s\n", printable(store.GetDamaged()))
-	}
-	if store.GetProblem() != "" {
-		w.printf("%d branches of states are not saved: %s\n", store.GetUnsaved(), printable(store.GetProblem()))
-	}
-}
-
-func section(w *printer, n int, header string) {
-	if n > 0 {
-		w.printf("\n%s\n", header)
-	}
-}
-
-// reason adds the last error to why a unit is in its state, unless it is that.
-func reason(why, lastError string) string {
-	if lastError == "" || strings.Contains(why, lastError) {
-		return orDash(printable(why))
-	}
-	return printable(why + " (last error: " + lastError + ")")
-}
-
-// maxPayload is how much of a payload a table shows, in characters.
-const maxPayload = 200
-
-func payloadText(p *controlv1.Payload) string {
-	switch v := p.GetValue().(type) {
-	case *controlv1.Payload_Text:
-		return shortened(printable(strconv.Quote(v.Text)))
-	case *controlv1.Payload_Data:
-		return fmt.Sprintf("%d bytes", len(v.Data))
-	case *controlv1.Payload_Json:
-		return shortened(printable(v.Json))
-	}
-	return "set"
-}
-
-func shortened(s string) string {
-	if runes := []rune(s); len(runes) > maxPayload {
-		return string(runes[:maxPayload]) + "…"
-	}
-	return s
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

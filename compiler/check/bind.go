@@ -56,14 +56,14 @@ func (p *Program) typer(group string, broken bool, ds *diag.List) typing.Typer {
 	return typing.Typer{Scope: p.Table.In(group), Report: ds.Add, Broken: broken}
 }
 
-// bindFlow binds states, signals and timers.
-func (p *Program) bindFlow(ds *diag.List) {
-	for _, d := range p.Table.States {
+// bindFlow binds one part of the states, signals and timers.
+func (p *Program) bindFlow(i int, ds *diag.List) {
+	for _, d := range share(p.Table.States, i) {
 		if d.Unit != nil {
 			p.States = append(p.States, p.bindState(d, ds))
 		}
 	}
-	for _, d := range p.Table.Signals {
+	for _, d := range share(p.Table.Signals, i) {
 		if d.Unit == nil {
 			continue
 		}
@@ -72,7 +72,7 @@ func (p *Program) bindFlow(ds *diag.List) {
 		s.Permissions, s.refErrors = permissions(t.Scope, d.Unit.Permissions)
 		p.Signals = append(p.Signals, s)
 	}
-	for _, d := range p.Table.Timers {
+	for _, d := range share(p.Table.Timers, i) {
 		t := p.typer(d.Group, d.Unit.Broken, ds)
 		p.Timers = append(p.Timers, &Timer{
 			Timer: d, After: services(t, d.Unit.After), Finish: action.Lower(t, d.Unit.Finish),

@@ -27,6 +27,17 @@ type Options struct {
 	// Strict also runs the rules that are not wrong everywhere, and reports as
 	// warnings what are notes otherwise.
 	Strict bool
+
+	// Each calls do for 0 to n-1, in any order and at the same time if it likes,
+	// and returns when all have returned. Nil: one after the other. What is found
+	// does not depend on it.
+	Each func(n int, do func(i int))
+}
+
+func inTurn(n int, do func(i int)) {
+	for i := range n {
+		do(i)
+	}
 }
 
 // Rules lists every rule, in the order in which they run.
@@ -108,7 +119,11 @@ func (p *Pass) Report(d diag.Diagnostic) {
 // Check types the units of a table, applies every rule to them, and reports what
 // it finds to ds. If ds has no errors then, the Program is ready to be lowered.
 func Check(table *resolve.Table, transports []*manifest.Manifest, opts Options, ds *diag.List) *Program {
-	p := bind(table, transports, ds)
+	each := opts.Each
+	if each == nil {
+		each = inTurn
+	}
+	p := bind(table, transports, each, ds)
 	for i := range Rules {
 		if Rules[i].Strict && !opts.Strict {
 			continue

@@ -81,18 +81,46 @@ type Permission struct {
 	refErrors []diag.Diagnostic
 }
 
+// shares is into how many parts the units are divided that are bound at the same
+// time. What is found must not depend on the machine, so it is always the same.
+const shares = 4
+
 // bind types conditions and triggers, whose mistakes it reports to ds, and looks
 // up everything else, whose mistakes the rules report.
-func bind(table *resolve.Table, transports []*manifest.Manifest, ds *diag.List) *Program {
-	p := &Program{
-		Table: table, Transports: transports,
-		Sockets: make([]*Socket, 0, len(table.Sockets)), Services: make([]*Service, 0, len(table.Services)),
+func bind(table *resolve.Table, transports []*manifest.Manifest, each func(n int, do func(i int)), ds *diag.List) *Program {
+	var parts [shares]Program
+	var found [shares]diag.List
+	for i := range shares {
+		parts[i] = Program{Table: table.View(shares), Transports: transports}
 	}
-	for _, d := range table.Sockets {
+	each(shares, func(i int) { parts[i].bindShare(i, &found[i]) })
+	p := &Program{Table: table, Transports: transports}
+	for i := range shares {
+		ds.Append(&found[i])
+		p.Sockets = append(p.Sockets, parts[i].Sockets...)
+		p.Services = append(p.Services, parts[i].Services...)
+		p.States = append(p.States, parts[i].States...)
+		p.Signals = append(p.Signals, parts[i].Signals...)
+		p.Timers = append(p.Timers, parts[i].Timers...)
+		p.Permissions = append(p.Permissions, parts[i].Permissions...)
+	}
+	p.analyse()
+	p.conflicts = p.findConflicts()
+	return p
+}
+
+// share returns one of the parts of a list.
+func share[T any](list []T, i int) []T {
+	return list[i*len(list)/shares : (i+1)*len(list)/shares]
+}
+
+// bindShare binds one part of the units of every kind.
+func (p *Program) bindShare(i int, ds *diag.List) {
+	for _, d := range share(p.Table.Sockets, i) {
 		p.Sockets = append(p.Sockets, p.bindSocket(d, ds))
 	}
-	for _, d := range table.Services {
-		t := typing.Typer{Scope: table.In(d.Group), Report: ds.Add, Broken: d.Unit.Broken}
+	for _, d := range share(p.Table.Services, i) {
+		t := typing.Typer{Scope: p.Table.In(d.Group), Report: ds.Add, Broken: d.Unit.Broken}
 		p.Services = append(p.Services, &Service{
 			Service: d,
 			StartOn: t.StartOn(d.Unit.StartOn, typing.All),
@@ -103,18 +131,15 @@ func bind(table *resolve.Table, transports []*manifest.Manifest, ds *diag.List) 
 			instances: p.bindInstances(d, ds),
 		})
 	}
-	p.bindFlow(ds)
-	for _, d := range table.Permissions {
+	p.bindFlow(i, ds)
+	for _, d := range share(p.Table.Permissions, i) {
 		if d.Builtin {
 			continue
 		}
 		q := &Permission{Permission: d}
-		q.Links, q.refErrors = permissions(table.In(d.Group), d.Unit.Links)
+		q.Links, q.refErrors = permissions(p.Table.In(d.Group), d.Unit.Links)
 		p.Permissions = append(p.Permissions, q)
 	}
-	p.analyse()
-	p.conflicts = p.findConflicts()
-	return p
 }
 
 func (p *Program) bindSocket(d *resolve.Socket, ds *diag.List) *Socket {

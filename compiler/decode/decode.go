@@ -59,8 +59,11 @@ func (d *decoder) readable() bool {
 		return false
 	}
 	if at := firstBadByte(d.src.Text); at >= 0 {
-		d.error(diag.NotText, d.span(at, at+1), "save the file as UTF-8 text",
-			"byte %#02x is not UTF-8 text", d.src.Text[at])
+		what := "is not UTF-8"
+		if d.src.Text[at] == 0 {
+			what = "is in no text"
+		}
+		d.error(diag.NotText, d.span(at, at+1), "save the file as UTF-8 text", "byte %#02x %s", d.src.Text[at], what)
 		return false
 	}
 	d.text = string(d.src.Text)

@@ -86,11 +86,11 @@ func TestNotText(t *testing.T) {
 		name, text string
 		want       string // the first line of the output
 	}{
-		{"invalid UTF-8", "[[socket]]\nname = \"\xff\"", "a.toml:2:9: error: byte 0xff is not UTF-8 text [S0002]"},
-		{"NUL", "[[socket]]\nname = \"\x00\"", "a.toml:2:9: error: byte 0x00 is not UTF-8 text [S0002]"},
-		{"NUL before invalid UTF-8", "a\x00\xff", "a.toml:1:2: error: byte 0x00 is not UTF-8 text [S0002]"},
-		{"UTF-16", "\xff\xfe[\x00", "a.toml:1:1: error: byte 0xff is not UTF-8 text [S0002]"},
-		{"executable", "\x7fELF\x02\x01\x01\x00", "a.toml:1:8: error: byte 0x00 is not UTF-8 text [S0002]"},
+		{"invalid UTF-8", "[[socket]]\nname = \"\xff\"", "a.toml:2:9: error: byte 0xff is not UTF-8 [S0002]"},
+		{"NUL", "[[socket]]\nname = \"\x00\"", "a.toml:2:9: error: byte 0x00 is in no text [S0002]"},
+		{"NUL before invalid UTF-8", "a\x00\xff", "a.toml:1:2: error: byte 0x00 is in no text [S0002]"},
+		{"UTF-16", "\xff\xfe[\x00", "a.toml:1:1: error: byte 0xff is not UTF-8 [S0002]"},
+		{"executable", "\x7fELF\x02\x01\x01\x00", "a.toml:1:8: error: byte 0x00 is in no text [S0002]"},
 		{"CRLF and byte order mark", "\ufeff[[state]]\r\nname = \"a\"\r\npayload = 'x'\r\n", "a.toml:3:11: error: `payload` must be one of `json`, `string`, `bytes`, `none`, got \"x\" [K1009]"},
 		{"syntax error behind a byte order mark", "\ufeffname = x", "a.toml:1:8: error: invalid TOML: expected value but found \"x\" instead [S0001]"},
 	}

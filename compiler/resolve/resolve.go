@@ -72,7 +72,7 @@ type Permission struct {
 
 // Table holds every definition. The lists are in the order of the files and of
 // the units in them, those with a name that is taken included; builtin
-// definitions come last. A Table has one user at a time.
+// definitions come last. A Table has one user at a time; others have a View.
 type Table struct {
 	Sockets     []*Socket
 	Services    []*Service
@@ -102,6 +102,14 @@ type Table struct {
 type Gap struct {
 	Group string // with a slash at the end: the groups of that directory; "/": all
 	Kind  string // "socket"; empty: any
+}
+
+// View returns the same definitions for another user, who has the part 1/users of
+// the suggestions for names that nobody has.
+func (t *Table) View(users int) *Table {
+	v := *t
+	v.compared = maxCompared - maxCompared/users
+	return &v
 }
 
 // Incomplete reports whether definitions may be missing: in files that could not

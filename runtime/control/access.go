@@ -11,11 +11,10 @@ import (
 
 	"connectrpc.com/connect"
 
+	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plan/cond"
 	"github.com/rind-sockets/rind/runtime/flow"
-
-	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 )
 
 // view is what a server knows of the plan that runs. It never changes; a reload

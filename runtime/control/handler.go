@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"connectrpc.com/connect"
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
+	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plan/cond"
 	"github.com/rind-sockets/rind/runtime/flow"
 	"github.com/rind-sockets/rind/runtime/loop"
@@ -27,6 +29,35 @@ type Facts struct {
 	Plugins         []*controlv1.PluginStatus
 	OpenDescriptors int
 	Store           *controlv1.StoreStatus // nil: states end with the daemon
+	Begin           time.Time              // of the daemon
+
+	// Since returns when a unit came into its state; the zero time: it has never been
+	// in another one. Nil: nobody knows.
+	Since func(Unit) time.Time
+}
+
+// Unit identifies a unit, or an instance of a service that may have several. Kind is
+// that of a [flow.Transition].
+type Unit struct {
+	Kind     string
+	Name     plan.Name
+	Instance string
+}
+
+// since is when a unit came into its state, as it goes over the wire.
+func (f Facts) since(kind string, name plan.Name, instance string) int64 {
+	if f.Since == nil {
+		return 0
+	}
+	return micros(f.Since(Unit{kind, name, instance}))
+}
+
+// micros is a time as it goes over the wire, 0 if there is none.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
 }
 
 // handler answers the calls. The caller of each is in its context.
@@ -63,17 +94,18 @@ func (h *handler) Status(ctx context.Context, _ *controlv1.StatusRequest) (*cont
 	resp := &controlv1.StatusResponse{
 		Version: facts.Version, PlanDigest: v.plan.Digest, Pid: int32(h.pid),
 		Plugins: facts.Plugins, OpenDescriptors: int32(facts.OpenDescriptors),
-		Store: facts.Store,
+		Store: facts.Store, SinceUnixMicros: micros(facts.Begin),
 	}
 	for _, s := range snap.Sockets {
-		resp.Sockets = append(resp.Sockets, socketStatus(&s))
+		resp.Sockets = append(resp.Sockets, socketStatus(&s, facts))
 	}
 	for _, s := range snap.Services {
-		resp.Services = append(resp.Services, serviceStatus(s))
+		resp.Services = append(resp.Services, serviceStatus(s, facts))
 	}
 	for _, t := range snap.Timers {
 		resp.Timers = append(resp.Timers, &controlv1.TimerStatus{
 			Name: string(t.Def.Name), State: string(t.State), Reason: t.Reason, Ends: t.Ends,
+			SinceUnixMicros: facts.since("timer", t.Def.Name, ""),
 		})
 	}
 	for _, s := range snap.States {

@@ -1,13 +1,41 @@
 package control
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/plan/cond"
 	"github.com/rind-sockets/rind/runtime/flow"
 )
+
+// Names implements the service.
+func (h *handler) Names(ctx context.Context, _ *controlv1.NamesRequest) (*controlv1.NamesResponse, error) {
+	v, who := h.view.Load(), callerOf(ctx)
+	resp := &controlv1.NamesResponse{}
+	for i := range v.plan.Sockets {
+		resp.Sockets = append(resp.Sockets, string(v.plan.Sockets[i].Name))
+	}
+	for i := range v.plan.Services {
+		resp.Services = append(resp.Services, string(v.plan.Services[i].Name))
+	}
+	for i := range v.plan.Timers {
+		resp.Timers = append(resp.Timers, string(v.plan.Timers[i].Name))
+	}
+	for i := range v.plan.States {
+		if name := v.plan.States[i].Name; v.mayRead(who, cond.State, name) {
+			resp.States = append(resp.States, string(name))
+		}
+	}
+	for i := range v.plan.Signals {
+		if name := v.plan.Signals[i].Name; v.mayRead(who, cond.Signal, name) {
+			resp.Signals = append(resp.Signals, string(name))
+		}
+	}
+	return resp, nil
+}
 
 // unit is one definition that a name led to.
 type unit struct {

@@ -80,6 +80,10 @@ type Reload struct {
 type Reloaded struct {
 	Plan    *plan.Plan // the new one
 	Changes string     // in words
+
+	// Problems are what has not come about of it, although the plan has been taken
+	// over, for people.
+	Problems []string
 }
 
 // errNoReload is the answer of a server that has no plan file.
@@ -99,8 +103,11 @@ func (h *handler) Reload(ctx context.Context, req *controlv1.ReloadRequest) (*co
 	}
 	takeTime(ctx)
 	r, err := h.reload(ctx, Reload{Path: req.GetPath(), DryRun: req.GetDryRun(), By: callerOf(ctx).String()})
-	if err != nil {
+	switch {
+	case err != nil && r.Plan != nil: // it counts all the same
+		return nil, unavailable(err)
+	case err != nil:
 		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
 	}
-	return &controlv1.ReloadResponse{PlanDigest: r.Plan.Digest, Changes: r.Changes, Applied: !req.GetDryRun()}, nil
+	return &controlv1.ReloadResponse{PlanDigest: r.Plan.Digest, Changes: r.Changes, Applied: !req.GetDryRun(), Problems: r.Problems}, nil
 }

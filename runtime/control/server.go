@@ -85,6 +85,7 @@ func Listen(ctx context.Context, path string, o Options) (*Server, error) {
 	h := newHandler(o, os.Getpid(), os.Getuid())
 	mux := http.NewServeMux()
 	mux.Handle(controlv1connect.NewControlServiceHandler(h, connect.WithReadMaxBytes(maxMessage)))
+	mux.HandleFunc("GET "+eventsPath, h.events)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // gRPC

@@ -58,6 +58,12 @@ func (w *watches) begin(uid uint32, own bool) (end func(), err error) {
 // Watch implements the service. It ends with the connection of the caller, or with
 // the daemon.
 func (h *handler) Watch(ctx context.Context, _ *controlv1.WatchRequest, out *connect.ServerStream[controlv1.WatchResponse]) error {
+	return h.watch(ctx, out.Send)
+}
+
+// watch sends what happens until the caller has gone or the daemon ends. An error
+// before the first message is a *connect.Error.
+func (h *handler) watch(ctx context.Context, send func(*controlv1.WatchResponse) error) error {
 	who := callerOf(ctx)
 	end, err := h.watches.begin(who.countedAs(), h.view.Load().manages(who))
 	if err != nil {
@@ -71,11 +77,11 @@ func (h *handler) Watch(ctx context.Context, _ *controlv1.WatchRequest, out *con
 	if err != nil {
 		return unavailable(err)
 	}
-	if err := out.Send(&controlv1.WatchResponse{}); err != nil {
+	if err := send(&controlv1.WatchResponse{}); err != nil {
 		return err
 	}
 	for ev := range events {
-		if err := out.Send(h.told(who, ev)); err != nil {
+		if err := send(h.told(who, ev)); err != nil {
 			return err
 		}
 	}

@@ -105,6 +105,8 @@ type daemon struct {
 	variables map[string]cond.Value // that the environment overrides
 	rules     rules                 // the loop's, once it runs
 	reloads   reloads
+	moments   *moments
+	begin     time.Time
 	server    *control.Server
 
 	sockets   *sockets
@@ -129,7 +131,8 @@ func Run(ctx context.Context, opts Options) error {
 	d := &daemon{opts: opts, relay: newRelay(opts.Log.Handler())}
 	defer d.relay.close()
 	d.log = slog.New(d.relay)
-	d.reloads.current = opts.Plan
+	d.reloads.current, d.reloads.turn, d.reloads.changed = opts.Plan, make(chan struct{}, 1), make(chan struct{}, 1)
+	d.moments, d.begin = newMoments(opts.Plan), time.Now()
 	d.host = pluginhost.New(pluginhost.Options{
 		Dirs: opts.PluginDirs, RuntimeDir: opts.RuntimeDir, Version: opts.Version, Log: d.log,
 	})
@@ -293,7 +296,7 @@ func (d *daemon) finishCommands(ctx context.Context) {
 
 // facts is what the status shows beyond the engine's own.
 func (d *daemon) facts() control.Facts {
-	f := control.Facts{Version: d.opts.Version, Store: d.storeFacts()}
+	f := control.Facts{Version: d.opts.Version, Store: d.storeFacts(), Begin: d.begin, Since: d.moments.at}
 	for _, p := range d.host.Status() {
 		f.Plugins = append(f.Plugins, &controlv1.PluginStatus{
 			Name: p.Name, Path: p.Path, Pid: int32(p.PID), Launches: p.Launches, LastError: p.LastError,

@@ -10,11 +10,11 @@ import (
 // config is what the engine of this run has to know beside the plan.
 func (d *daemon) config() flow.Config { return flow.Config{Variables: d.variables, Announce: true} }
 
-// startRecord begins the record of this run, if somebody wants one, and the
-// metrics. Without the record the run is as good as with it, so what goes wrong is
+// startRecord begins the record of this run, if somebody wants one, the metrics, and
+// what the status knows beyond the engine. Without the record the run is as good as with it, so what goes wrong is
 // only logged.
 func (d *daemon) startRecord() *record.Recorder {
-	var all recorders
+	all := recorders{d.moments, &d.reloads}
 	if d.observed.metrics != nil {
 		all = append(all, d.observed.metrics)
 	}
@@ -22,9 +22,7 @@ func (d *daemon) startRecord() *record.Recorder {
 	if r != nil {
 		all = append(all, r)
 	}
-	if len(all) > 0 {
-		d.loop.Record(all)
-	}
+	d.loop.Record(all)
 	return r
 }
 

@@ -3,9 +3,13 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
+	"reflect"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plan/cond"
@@ -17,11 +21,26 @@ import (
 // reloads keeps what belongs to the plan that is being loaded: everything that has
 // to be asked for is asked before the loop sees the plan.
 type reloads struct {
-	turn sync.Mutex // one reload at a time
-	next prepared   // of the Reload that the loop gets next; the loop's
+	turn    chan struct{} // holds a value while one is under way: one at a time
+	next    prepared      // of the Reload that the loop gets next; the loop's
+	changed chan struct{} // gets a value when a socket has been opened or closed
 
 	mu      sync.Mutex
 	current *plan.Plan // that the loop has
+}
+
+// Step implements [loop.Recorder]: a reload waits for the listeners that it moves.
+func (r *reloads) Step(ev flow.Event, _ []flow.Effect) {
+	_, opened := ev.(flow.Opened)
+	_, failed := ev.(flow.OpenFailed)
+	_, closed := ev.(flow.Closed)
+	if !opened && !failed && !closed {
+		return
+	}
+	select {
+	case r.changed <- struct{}{}:
+	default: // whoever waits will look anyway
+	}
 }
 
 // prepared is a plan that can be taken over.
@@ -34,10 +53,11 @@ type prepared struct {
 // reload loads another plan, or says what would happen (SPEC §9). A plan that cannot
 // be applied changes nothing.
 func (d *daemon) reload(ctx context.Context, r control.Reload) (control.Reloaded, error) {
-	d.reloads.turn.Lock()
-	defer d.reloads.turn.Unlock()
-	if err := context.Cause(ctx); err != nil {
-		return control.Reloaded{}, err // whoever asked has gone
+	select {
+	case d.reloads.turn <- struct{}{}:
+		defer func() { <-d.reloads.turn }()
+	case <-ctx.Done():
+		return control.Reloaded{}, context.Cause(ctx) // whoever asked has gone
 	}
 	p, err := d.opts.Load(r.Path)
 	if err != nil {
@@ -47,12 +67,15 @@ func (d *daemon) reload(ctx context.Context, r control.Reload) (control.Reloaded
 	if err != nil {
 		return control.Reloaded{}, err
 	}
-	out := control.Reloaded{Plan: p, Changes: diff.Compare(d.currentPlan(), p).Text()}
+	before := d.currentPlan()
+	out := control.Reloaded{Plan: p, Changes: diff.Compare(before, p).Text()}
 	if r.DryRun {
 		return out, nil
 	}
-	d.tell(d.opts.Reloading)
-	defer d.tell(d.opts.Ready)
+	if d.observed.ready.Load() { // else READY=1 is still to come, or there is an end instead
+		d.tell(d.opts.Reloading)
+		defer d.tell(d.opts.Ready)
+	}
 	next := prepared{plan: p, rules: resolveRules(p, d.log), show: d.server.SetPlan(p)}
 	// The answer is waited for also if whoever asked has gone: the plan is taken over
 	// all the same.
@@ -67,7 +90,79 @@ func (d *daemon) reload(ctx context.Context, r control.Reload) (control.Reloaded
 		return control.Reloaded{}, errors.New(reply.Message)
 	}
 	d.log.InfoContext(ctx, "plan loaded", slog.String("plan", p.Digest), slog.String("by", r.By))
-	return out, nil
+	out.Problems, err = d.settle(ctx, changedSockets(before, p))
+	return out, err
+}
+
+// settleTime is how long a reload waits for the listeners that it moves. What takes
+// longer, such as the look-up of a name, goes on.
+const settleTime = 10 * time.Second
+
+// settle waits until sockets are open, closed or failed, and returns what went wrong
+// with them.
+func (d *daemon) settle(ctx context.Context, of map[plan.Name]bool) (problems []string, err error) {
+	late := time.NewTimer(settleTime)
+	defer late.Stop()
+	for patient := true; ; {
+		snap, err := d.loop.Snapshot(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("the plan was loaded, what came of it is not known: %w", err)
+		}
+		moving := 0
+		problems = problems[:0]
+		for i := range snap.Sockets {
+			s := &snap.Sockets[i]
+			if !of[s.Def.Name] {
+				continue
+			}
+			if s.Moving {
+				moving++
+			}
+			if text := socketProblem(s); text != "" {
+				problems = append(problems, text)
+			}
+		}
+		if moving == 0 || !patient {
+			return problems, nil
+		}
+		select {
+		case <-d.reloads.changed:
+		case <-late.C:
+			patient = false
+		case <-ctx.Done(): // whoever asked has gone
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// socketProblem is what an operator has to know of a socket after a reload.
+func socketProblem(s *flow.SocketStatus) string {
+	title := "socket " + string(s.Def.Name)
+	switch {
+	case s.State == flow.SocketFailed:
+		return title + " has failed: " + s.Reason
+	case s.State == flow.SocketStarting && !s.Moving:
+		return title + " cannot be opened yet: " + s.Reason
+	case s.Moving:
+		return title + " is still on its way: " + string(s.State)
+	case strings.HasPrefix(s.LastError, flow.StillBound):
+		return title + " is " + s.LastError
+	}
+	return ""
+}
+
+// changedSockets are the sockets that are not the same in two plans.
+func changedSockets(before, now *plan.Plan) map[plan.Name]bool {
+	was, changed := map[plan.Name]*plan.Socket{}, map[plan.Name]bool{}
+	for i := range before.Sockets {
+		was[before.Sockets[i].Name] = &before.Sockets[i]
+		changed[before.Sockets[i].Name] = true
+	}
+	for i := range now.Sockets {
+		def := &now.Sockets[i]
+		changed[def.Name] = !reflect.DeepEqual(was[def.Name], def)
+	}
+	return changed
 }
 
 // verify reports why a plan cannot be applied, and returns its variables.
@@ -98,8 +193,15 @@ func (d *daemon) reloadFile(ctx context.Context) {
 		d.log.WarnContext(ctx, "reload refused: the plan is from no file")
 		return
 	}
-	if _, err := d.reload(ctx, control.Reload{By: "signal"}); err != nil {
+	out, err := d.reload(ctx, control.Reload{By: "signal"})
+	switch {
+	case err != nil && out.Plan == nil:
 		d.log.ErrorContext(ctx, "reload failed, the plan before goes on", slog.Any("error", err))
+	case err != nil:
+		d.log.ErrorContext(ctx, "reload", slog.Any("error", err))
+	}
+	for _, text := range out.Problems {
+		d.log.ErrorContext(ctx, "reload is not complete", slog.String("problem", text))
 	}
 }
 

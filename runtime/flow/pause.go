@@ -79,7 +79,7 @@ func (e *Engine) resume(s *socket, cause string) {
 	case s.owner != nil && s.owner.alive() && !s.accepts():
 		e.moveSocket(s, SocketHeld, cause, false)
 		return
-	case s.stale:
+	case s.stale && s.awaits != awaitRebound:
 		e.bindAnew(s, cause)
 		return
 	case s.parked != "":

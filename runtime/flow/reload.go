@@ -27,6 +27,10 @@ import (
 // condition and is down, starts if it would start with the plan: conditions count as
 // levels.
 
+// StillBound begins the last error of a socket that should have been bound anew and is
+// not.
+const StillBound = "still bound as before the reload: "
+
 // wireReload is a Reload in a record.
 type wireReload struct {
 	Plan      string                `json:"plan"` // text, whose digest depends on every byte
@@ -91,7 +95,7 @@ func (e *Engine) reload(ev Reload) {
 		e.stopService(svc, reason)
 	}
 	e.unburden()
-	e.moveSockets(before, rebind, reason)
+	e.moveSockets(rebind, reason)
 	if !e.booted {
 		e.reply(ev.From, Done, "reloaded")
 		return
@@ -313,23 +317,25 @@ func (e *Engine) succeed(svc *service) bool {
 	svc.next = nil
 	svc.become(newService(def, accepting(e.plan, def.Name)))
 	e.link()
+	e.endUnburdened() // what it came after may have waited for its end
 	e.emit(TakeService{Service: def.Name})
 	return true
 }
 
-// unburden ends what waited for services to end that do not come after it any more.
-func (e *Engine) unburden() {
+// endUnburdened ends what waited for services to end that do not come after it any
+// more.
+func (e *Engine) endUnburdened() {
 	for _, svc := range e.order.services {
-		if svc.leaning > 0 {
-			continue
-		}
-		for _, in := range svc.instances {
-			if in.deferred {
-				in.deferred = false
-				e.endProcesses(in)
-			}
+		if svc.leaning == 0 {
+			e.endDeferred(svc)
 		}
 	}
+}
+
+// unburden lets go on what waited for services that it has nothing to do with any
+// more.
+func (e *Engine) unburden() {
+	e.endUnburdened()
 	for _, svc := range e.order.services {
 		if !svc.isBlocked() || len(svc.missing()) > 0 {
 			continue
@@ -345,7 +351,7 @@ func (e *Engine) unburden() {
 
 // moveSockets stops the sockets that are gone, binds those anew that have to be, and
 // gives the others to their owners.
-func (e *Engine) moveSockets(before *plan.Plan, rebind map[*socket]*plan.Socket, w why) {
+func (e *Engine) moveSockets(rebind map[*socket]*plan.Socket, w why) {
 	for _, s := range slices.Clone(e.order.sockets) {
 		if s.leaving && s.state != SocketStopping {
 			e.stopSocket(s, w)
@@ -357,11 +363,21 @@ func (e *Engine) moveSockets(before *plan.Plan, rebind map[*socket]*plan.Socket,
 		case s.leaving:
 		case moves:
 			e.move(s, was, w.text)
-		case s.state == SocketHeld && (s.owner == nil || !s.owner.alive()):
-			e.resume(s, w.text)
-		case s.state == SocketListening && s.owner != nil && s.owner.alive() && !s.accepts():
-			e.hold(s, w.text)
+		default:
+			e.settleOwner(s, w.text)
 		}
+	}
+}
+
+// settleOwner gives a socket that is open to its owner, or takes it from one that it
+// does not have any more.
+func (e *Engine) settleOwner(s *socket, cause string) {
+	owned := s.owner != nil && s.owner.alive() && !s.accepts()
+	switch {
+	case s.state == SocketHeld && !owned:
+		e.resume(s, cause)
+	case (s.state == SocketListening || s.state == SocketPaused) && owned:
+		e.hold(s, cause)
 	}
 }
 
@@ -409,6 +425,7 @@ func (e *Engine) rebound(s *socket, ev Opened) {
 	if s.state == SocketListening {
 		e.watch(s)
 	}
+	e.settleOwner(s, s.cause)
 }
 
 // missed is told that a listener could not be opened, and reports whether that was
@@ -425,11 +442,12 @@ func (e *Engine) missed(s *socket, ev OpenFailed) bool {
 		e.emit(OpenSocket{s.def.Name})
 	case s.awaits == awaitRebound:
 		s.awaits = awaitNothing
-		s.lastError = "still bound as before the reload: " + ev.Reason
+		s.lastError = StillBound + ev.Reason
 		e.report("socket not bound anew", string(s.def.Name), ev.Reason+"; it listens where it did, stop and start it to try again")
 		if s.state == SocketListening {
 			e.watch(s)
 		}
+		e.settleOwner(s, s.cause)
 	default:
 		return false
 	}

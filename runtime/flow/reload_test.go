@@ -316,7 +316,14 @@ func (r *reloading) check() {
 }
 
 func (r *reloading) step(ev flow.Event) {
+	if reload, ok := ev.(flow.Reload); ok {
+		text, err := json.Marshal([]any{reload.Plan.Services, reload.Plan.Sockets})
+		r.t.Logf("reload %s, %v", text, err)
+	} else {
+		r.t.Logf("%T%+v", ev, ev)
+	}
 	for _, f := range r.engine.Step(ev) {
+		r.t.Logf("\t%T%+v", f, f)
 		r.carryOut(f)
 	}
 }

@@ -125,7 +125,12 @@ func (e *Engine) processStarted(ev ProcessStarted) {
 	}
 	p.state, p.pid = procRunning, ev.PID
 	if in.state == ServiceStopping {
-		if in.deferred = e.defers(in); !in.deferred {
+		waited := in.deferred
+		switch in.deferred = e.defers(in); {
+		case in.deferred:
+		case waited: // so did those that started before it
+			e.endProcesses(in)
+		default:
 			e.endProcess(in, ev.Process.Run)
 		}
 		return

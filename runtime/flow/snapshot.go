@@ -32,6 +32,7 @@ type SocketStatus struct {
 	Refused     uint64 // connections over a limit
 	Connections int    // live ones, of a socket that accepts
 	Activations uint64
+	Moving      bool // it is being opened, closed or bound anew right now
 }
 
 // ServiceStatus is the state of one service.
@@ -82,7 +83,8 @@ func (e *Engine) Snapshot() Snapshot {
 	for _, s := range e.order.sockets {
 		snap.Sockets = append(snap.Sockets, SocketStatus{
 			Def: s.def, State: s.state, Addresses: slices.Clone(s.addresses), Options: slices.Clone(s.options),
-			Reason: s.reason, LastError: s.lastError, Accesses: s.accesses, Denials: s.denials.all, Unknown: s.denials.unknown, LastDenied: s.denials.last, Refused: s.refused, Connections: s.live, Activations: s.activations,
+			Reason: s.reason, LastError: s.lastError, Accesses: s.accesses, Activations: s.activations, Connections: s.live,
+			Denials: s.denials.all, Unknown: s.denials.unknown, LastDenied: s.denials.last, Refused: s.refused, Moving: s.awaits != awaitNothing,
 		})
 	}
 	for _, svc := range e.order.services {

@@ -184,7 +184,7 @@ func (w *world) carryOut(f flow.Effect) {
 		w.screen(w.socket(f.Socket))
 	case flow.Serve:
 		w.serve(w.socket(f.Socket))
-	case flow.Accept, flow.Dismiss, flow.Flush:
+	case flow.Accept, flow.Dismiss, flow.Flush, flow.TakePlan, flow.TakeService:
 		w.t.Fatalf("%s, which no plan of this test asks for", effectText(f))
 	case flow.Spawn:
 		w.spawn(f)

@@ -15,15 +15,30 @@ import (
 // Sockets carries out the effects on sockets. No method blocks; answers come as
 // events. All are called on the loop's goroutine.
 type Sockets interface {
+	Listeners
+	Queues
+	Connections
+}
+
+// Listeners are the sockets themselves.
+type Listeners interface {
 	Open(names []plan.Name) // all sockets that one step opens
 	Close(name plan.Name)
 	Watch(name plan.Name, what Watching)
+}
+
+// Queues are what waits in open sockets.
+type Queues interface {
 	Inspect(name plan.Name)
 	Screen(name plan.Name)
 	Serve(name plan.Name)
+	Flush(name plan.Name)
+}
+
+// Connections are taken from sockets by the daemon.
+type Connections interface {
 	Accept(name plan.Name, most int)
 	Dismiss(connection uint64)
-	Flush(name plan.Name)
 }
 
 // Watching says which accesses to a socket are to be reported.

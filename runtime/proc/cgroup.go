@@ -26,6 +26,7 @@ import (
 type Cgroups struct {
 	dir  string // of this daemon, in the file system
 	path string // the same, as /proc/PID/cgroup has it
+	lock int    // a descriptor of dir with flock(2), for as long as the daemon lives
 	last atomic.Uint64
 }
 
@@ -37,6 +38,9 @@ const (
 
 	// maxGroupName leaves room for a number within NAME_MAX.
 	maxGroupName = 200
+
+	// maxClaims bounds the search for a name that is free.
+	maxClaims = 100
 )
 
 // lastDaemon tells daemons in one process apart.
@@ -73,25 +77,77 @@ func openCgroups(self, systemd string) (*Cgroups, error) {
 		return nil, fmt.Errorf("%s is not delegated: set Delegate=yes in the unit of rindrun", parent)
 	}
 	sweep(parent)
-	name := fmt.Sprintf("%s%d-%d", daemonGroup, os.Getpid(), lastDaemon.Add(1))
-	c := &Cgroups{dir: filepath.Join(parent, name), path: path.Join(own, name)}
-	if err := os.Mkdir(c.dir, 0o755); err != nil {
+	c, err := claim(parent, own)
+	if err != nil {
 		return nil, err
 	}
+	if err := c.usable(parent); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// claim makes a group for this daemon and locks it. Other daemons may see it between
+// the two and take it for one that was left behind; then there is another name.
+func claim(parent, own string) (*Cgroups, error) {
+	for range maxClaims {
+		name := fmt.Sprintf("%s%d-%d", daemonGroup, os.Getpid(), lastDaemon.Add(1))
+		c := &Cgroups{dir: filepath.Join(parent, name), path: path.Join(own, name)}
+		if err := os.Mkdir(c.dir, 0o755); errors.Is(err, fs.ErrExist) {
+			continue // of a daemon with this pid: before this one, or in another namespace
+		} else if err != nil {
+			return nil, err
+		}
+		fd, err := lockDir(c.dir)
+		if err == nil {
+			c.lock = fd
+			return c, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.ENOENT) {
+			return nil, errors.Join(err, os.Remove(c.dir))
+		}
+	}
+	return nil, fmt.Errorf("%s: no name is free in %d attempts", filepath.Join(parent, daemonGroup+strconv.Itoa(os.Getpid())), maxClaims)
+}
+
+// lockDir locks a folder that is there, and returns the descriptor that holds the
+// lock. It fails with EWOULDBLOCK if somebody else has it.
+func lockDir(dir string) (fd int, err error) {
+	fd, err = unix.Open(dir, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open %s: %w", dir, err)
+	}
+	var locked, there unix.Stat_t
+	if err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err == nil {
+		if err = unix.Fstat(fd, &locked); err == nil {
+			err = unix.Stat(dir, &there)
+		}
+		if err == nil && (locked.Ino != there.Ino || locked.Dev != there.Dev) {
+			err = unix.ENOENT // removed, and made again by another
+		}
+	}
+	if err != nil {
+		return -1, errors.Join(fmt.Errorf("lock %s: %w", dir, err), unix.Close(fd))
+	}
+	return fd, nil
+}
+
+// usable reports why the groups cannot serve their purpose.
+func (c *Cgroups) usable(parent string) error {
 	// Without cgroup.kill (Linux 5.14) a group that forks cannot be killed for
 	// certain.
 	if err := unix.Access(filepath.Join(c.dir, "cgroup.kill"), unix.W_OK); err != nil {
-		return nil, errors.Join(fmt.Errorf("cgroup.kill: %w: needs Linux 5.14", err), os.Remove(c.dir))
+		return fmt.Errorf("cgroup.kill: %w: needs Linux 5.14", err)
 	}
 	if kind, err := os.ReadFile(filepath.Join(c.dir, "cgroup.type")); err != nil || string(kind) != "domain\n" {
 		// Below a threaded group there is none that takes processes.
-		return nil, errors.Join(fmt.Errorf("%s is a group of type %q", c.dir, bytes.TrimSpace(kind)), err, os.Remove(c.dir))
+		return errors.Join(fmt.Errorf("%s is a group of type %q", c.dir, bytes.TrimSpace(kind)), err)
 	}
 	// Who moves a process writes to the group that both groups have in common.
 	if err := unix.Access(filepath.Join(parent, "cgroup.procs"), unix.W_OK); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s/cgroup.procs: %w", parent, err), os.Remove(c.dir))
+		return fmt.Errorf("%s/cgroup.procs: %w", parent, err)
 	}
-	return c, nil
+	return nil
 }
 
 // delegated says whether systemd has given the group away; it leaves a mark.
@@ -105,18 +161,21 @@ func delegated(dir string) bool {
 	return false
 }
 
-// sweep removes what daemons that were killed have left, as far as it is empty.
+// sweep removes what daemons that were killed have left, as far as it is empty. Whose
+// daemon lives is locked; a pid would say nothing, since those who share the hierarchy
+// may count in pid namespaces of their own.
 func sweep(parent string) {
 	dirs, err := filepath.Glob(filepath.Join(parent, daemonGroup+"*"))
 	if err != nil {
 		return // the pattern is good
 	}
 	for _, dir := range dirs {
-		number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), daemonGroup), "-")
-		pid, err := strconv.Atoi(number)
-		if err == nil && pid != os.Getpid() && errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
-			_ = removeTree(dir) // what is in use stays
+		fd, err := lockDir(dir)
+		if err != nil {
+			continue
 		}
+		_ = removeTree(dir) // what is in use stays
+		_ = unix.Close(fd)
 	}
 }
 
@@ -181,7 +240,8 @@ func (c *Cgroups) New(name string) (*Cgroup, error) {
 }
 
 // Close removes the folder of the groups, which must all be removed by then.
-func (c *Cgroups) Close() error { return removeTree(c.dir) }
+// It is called once.
+func (c *Cgroups) Close() error { return errors.Join(removeTree(c.dir), unix.Close(c.lock)) }
 
 // A Cgroup is the control group of one process and of all that it starts.
 type Cgroup struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -226,23 +227,64 @@ func TestNoGroups(t *testing.T) {
 	}
 }
 
-// What a daemon that was killed has left is removed, what another one uses is
-// not.
+// What a daemon that was killed has left is removed, what another one uses is not,
+// whatever its number says.
 func TestSweep(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"rindrun-4194305-2/rind-a-1", "rindrun-1-1/rind-b-1", "rindrun-x", "other"} {
+	self := "rindrun-" + strconv.Itoa(os.Getpid()) + "-0" // the number was used before
+	for _, name := range []string{"rindrun-4194305-2/rind-a-1", "rindrun-1-1/rind-b-1", self, "other"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	sweep(dir)
-	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	alive, err := claim(dir, "/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{filepath.Join(dir, "other"), filepath.Join(dir, "rindrun-1-1"), filepath.Join(dir, "rindrun-x")}
-	if strings.Join(left, " ") != strings.Join(want, " ") {
-		t.Errorf("left %v, want %v", left, want)
+	elsewhere := filepath.Join(dir, "rindrun-4194305-2") // a live pid of another namespace
+	fd, err := lockDir(elsewhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	checkLeft := func(want ...string) {
+		t.Helper()
+		left, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want = append(want, filepath.Join(dir, "other"), elsewhere); !slices.Equal(slices.Sorted(slices.Values(want)), left) {
+			t.Errorf("left %v, want %v", left, want)
+		}
+	}
+	sweep(dir)
+	checkLeft(alive.String())
+	if err := alive.Close(); err != nil {
+		t.Error(err)
+	}
+	checkLeft()
+}
+
+// A name that is taken is no reason to do without groups.
+func TestClaim(t *testing.T) {
+	dir := t.TempDir()
+	next := lastDaemon.Load() + 1
+	taken := filepath.Join(dir, "rindrun-"+strconv.Itoa(os.Getpid())+"-"+strconv.FormatUint(next, 10))
+	if err := os.Mkdir(taken, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c, err := claim(dir, "/own")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.String() == taken || c.path != "/own/"+filepath.Base(c.String()) {
+		t.Errorf("claimed %s, %s", c, c.path)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := claim(filepath.Join(dir, "none"), "/"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("claim where nothing is = %v", err)
 	}
 }
 

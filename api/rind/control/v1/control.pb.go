@@ -2,7 +2,7 @@
 // socket. The caller is who the kernel says it is (SO_PEERCRED).
 //
 // uid 0 and the user that the daemon runs as may call everything. Everybody may call
-// Status and Watch, without the payloads of states and signals that they may not set
+// Status, Names and Watch, without the payloads of states and signals that they may not set
 // or emit. Start, Stop, Pause, Resume and Logs of a unit are also for who holds
 // rind@system-services or a permission of its managed-by; SetState, RemoveState and
 // Emit for who holds one of the permissions of the state or signal, or
@@ -194,6 +194,7 @@ type StatusResponse struct {
 	OpenDescriptors int32                  `protobuf:"varint,8,opt,name=open_descriptors,json=openDescriptors,proto3" json:"open_descriptors,omitempty"` // of the daemon
 	Store           *StoreStatus           `protobuf:"bytes,9,opt,name=store,proto3" json:"store,omitempty"`                                             // absent: states end with the daemon
 	Timers          []*TimerStatus         `protobuf:"bytes,10,rep,name=timers,proto3" json:"timers,omitempty"`
+	SinceUnixMicros int64                  `protobuf:"varint,20,opt,name=since_unix_micros,json=sinceUnixMicros,proto3" json:"since_unix_micros,omitempty"` // when the daemon was started
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -298,6 +299,13 @@ func (x *StatusResponse) GetTimers() []*TimerStatus {
 	return nil
 }
 
+func (x *StatusResponse) GetSinceUnixMicros() int64 {
+	if x != nil {
+		return x.SinceUnixMicros
+	}
+	return 0
+}
+
 // StoreStatus is about the states on disk.
 type StoreStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -368,22 +376,23 @@ func (x *StoreStatus) GetProblem() string {
 }
 
 type SocketStatus struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // inactive, starting, listening, held, paused, failed, stopping
-	Type          string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
-	Listen        string                 `protobuf:"bytes,4,opt,name=listen,proto3" json:"listen,omitempty"`       // as the plan says
-	Addresses     []string               `protobuf:"bytes,5,rep,name=addresses,proto3" json:"addresses,omitempty"` // as the kernel says (getsockname), and every result of a name
-	Owner         string                 `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
-	Lifecycle     string                 `protobuf:"bytes,7,opt,name=lifecycle,proto3" json:"lifecycle,omitempty"`
-	Reason        string                 `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"` // why it is in this state
-	LastError     string                 `protobuf:"bytes,9,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	Accesses      uint64                 `protobuf:"varint,10,opt,name=accesses,proto3" json:"accesses,omitempty"`
-	Activations   uint64                 `protobuf:"varint,11,opt,name=activations,proto3" json:"activations,omitempty"`
-	Options       []string               `protobuf:"bytes,12,rep,name=options,proto3" json:"options,omitempty"` // what became of transport options: refused ones, and sizes that the kernel chose
-	Denials       *Denials               `protobuf:"bytes,13,opt,name=denials,proto3" json:"denials,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	State           string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // inactive, starting, listening, held, paused, failed, stopping
+	Type            string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	Listen          string                 `protobuf:"bytes,4,opt,name=listen,proto3" json:"listen,omitempty"`       // as the plan says
+	Addresses       []string               `protobuf:"bytes,5,rep,name=addresses,proto3" json:"addresses,omitempty"` // as the kernel says (getsockname), and every result of a name
+	Owner           string                 `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
+	Lifecycle       string                 `protobuf:"bytes,7,opt,name=lifecycle,proto3" json:"lifecycle,omitempty"`
+	Reason          string                 `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"` // why it is in this state
+	LastError       string                 `protobuf:"bytes,9,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	Accesses        uint64                 `protobuf:"varint,10,opt,name=accesses,proto3" json:"accesses,omitempty"`
+	Activations     uint64                 `protobuf:"varint,11,opt,name=activations,proto3" json:"activations,omitempty"`
+	Options         []string               `protobuf:"bytes,12,rep,name=options,proto3" json:"options,omitempty"` // what became of transport options: refused ones, and sizes that the kernel chose
+	Denials         *Denials               `protobuf:"bytes,13,opt,name=denials,proto3" json:"denials,omitempty"`
+	SinceUnixMicros int64                  `protobuf:"varint,20,opt,name=since_unix_micros,json=sinceUnixMicros,proto3" json:"since_unix_micros,omitempty"` // when it came into its state; 0: it has never been in another one
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SocketStatus) Reset() {
@@ -507,6 +516,13 @@ func (x *SocketStatus) GetDenials() *Denials {
 	return nil
 }
 
+func (x *SocketStatus) GetSinceUnixMicros() int64 {
+	if x != nil {
+		return x.SinceUnixMicros
+	}
+	return 0
+}
+
 // Denials are the clients that the daemon turned away from a socket. Those whom the
 // kernel refuses at a path are not among them: they never reach the daemon.
 type Denials struct {
@@ -579,20 +595,21 @@ func (x *Denials) GetLastUid() int64 {
 
 // ServiceStatus is about all instances of a service taken together.
 type ServiceStatus struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // inactive, starting, active, stopping, waiting, failed
-	Pids          []int32                `protobuf:"varint,3,rep,packed,name=pids,proto3" json:"pids,omitempty"`
-	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	LastError     string                 `protobuf:"bytes,5,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	Starts        uint64                 `protobuf:"varint,6,opt,name=starts,proto3" json:"starts,omitempty"`                    // of processes
-	Restarts      uint64                 `protobuf:"varint,7,opt,name=restarts,proto3" json:"restarts,omitempty"`                // those of them that the restart policy or the watchdog wanted
-	WaitsFor      []string               `protobuf:"bytes,8,rep,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"` // services that have to be active first
-	Saying        string                 `protobuf:"bytes,9,opt,name=saying,proto3" json:"saying,omitempty"`                     // reloading, stopping: what it says of itself
-	Status        string                 `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`                    // the same in its own words, STATUS= of sd_notify(3)
-	Instances     []*InstanceStatus      `protobuf:"bytes,11,rep,name=instances,proto3" json:"instances,omitempty"`              // of a service that may have several
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	State           string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // inactive, starting, active, stopping, waiting, failed
+	Pids            []int32                `protobuf:"varint,3,rep,packed,name=pids,proto3" json:"pids,omitempty"`
+	Reason          string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	LastError       string                 `protobuf:"bytes,5,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	Starts          uint64                 `protobuf:"varint,6,opt,name=starts,proto3" json:"starts,omitempty"`                                             // of processes
+	Restarts        uint64                 `protobuf:"varint,7,opt,name=restarts,proto3" json:"restarts,omitempty"`                                         // those of them that the restart policy or the watchdog wanted
+	WaitsFor        []string               `protobuf:"bytes,8,rep,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`                          // services that have to be active first
+	Saying          string                 `protobuf:"bytes,9,opt,name=saying,proto3" json:"saying,omitempty"`                                              // reloading, stopping: what it says of itself
+	Status          string                 `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`                                             // the same in its own words, STATUS= of sd_notify(3)
+	Instances       []*InstanceStatus      `protobuf:"bytes,11,rep,name=instances,proto3" json:"instances,omitempty"`                                       // of a service that may have several
+	SinceUnixMicros int64                  `protobuf:"varint,20,opt,name=since_unix_micros,json=sinceUnixMicros,proto3" json:"since_unix_micros,omitempty"` // when it came into its state, as of a socket; 0 also if it may have several instances
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ServiceStatus) Reset() {
@@ -702,21 +719,29 @@ func (x *ServiceStatus) GetInstances() []*InstanceStatus {
 	return nil
 }
 
+func (x *ServiceStatus) GetSinceUnixMicros() int64 {
+	if x != nil {
+		return x.SinceUnixMicros
+	}
+	return 0
+}
+
 // InstanceStatus is one instance of a service that may have several.
 type InstanceStatus struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"` // the branch key that names it, or its number
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
-	Pids          []int32                `protobuf:"varint,3,rep,packed,name=pids,proto3" json:"pids,omitempty"`
-	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	LastError     string                 `protobuf:"bytes,5,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	Starts        uint64                 `protobuf:"varint,6,opt,name=starts,proto3" json:"starts,omitempty"`
-	Restarts      uint64                 `protobuf:"varint,7,opt,name=restarts,proto3" json:"restarts,omitempty"`
-	WaitsFor      []string               `protobuf:"bytes,8,rep,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
-	Saying        string                 `protobuf:"bytes,9,opt,name=saying,proto3" json:"saying,omitempty"`
-	Status        string                 `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Instance        string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"` // the branch key that names it, or its number
+	State           string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	Pids            []int32                `protobuf:"varint,3,rep,packed,name=pids,proto3" json:"pids,omitempty"`
+	Reason          string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	LastError       string                 `protobuf:"bytes,5,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	Starts          uint64                 `protobuf:"varint,6,opt,name=starts,proto3" json:"starts,omitempty"`
+	Restarts        uint64                 `protobuf:"varint,7,opt,name=restarts,proto3" json:"restarts,omitempty"`
+	WaitsFor        []string               `protobuf:"bytes,8,rep,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
+	Saying          string                 `protobuf:"bytes,9,opt,name=saying,proto3" json:"saying,omitempty"`
+	Status          string                 `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
+	SinceUnixMicros int64                  `protobuf:"varint,20,opt,name=since_unix_micros,json=sinceUnixMicros,proto3" json:"since_unix_micros,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *InstanceStatus) Reset() {
@@ -819,14 +844,22 @@ func (x *InstanceStatus) GetStatus() string {
 	return ""
 }
 
+func (x *InstanceStatus) GetSinceUnixMicros() int64 {
+	if x != nil {
+		return x.SinceUnixMicros
+	}
+	return 0
+}
+
 type TimerStatus struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`   // inactive, running
-	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // why it is in this state
-	Ends          uint64                 `protobuf:"varint,4,opt,name=ends,proto3" json:"ends,omitempty"`    // how often its time was over
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	State           string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`   // inactive, running
+	Reason          string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // why it is in this state
+	Ends            uint64                 `protobuf:"varint,4,opt,name=ends,proto3" json:"ends,omitempty"`    // how often its time was over
+	SinceUnixMicros int64                  `protobuf:"varint,20,opt,name=since_unix_micros,json=sinceUnixMicros,proto3" json:"since_unix_micros,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *TimerStatus) Reset() {
@@ -883,6 +916,13 @@ func (x *TimerStatus) GetReason() string {
 func (x *TimerStatus) GetEnds() uint64 {
 	if x != nil {
 		return x.Ends
+	}
+	return 0
+}
+
+func (x *TimerStatus) GetSinceUnixMicros() int64 {
+	if x != nil {
+		return x.SinceUnixMicros
 	}
 	return 0
 }
@@ -2505,6 +2545,7 @@ type ReloadResponse struct {
 	PlanDigest    string                 `protobuf:"bytes,1,opt,name=plan_digest,json=planDigest,proto3" json:"plan_digest,omitempty"`
 	Changes       string                 `protobuf:"bytes,2,opt,name=changes,proto3" json:"changes,omitempty"` // in words, as rindc diff prints them
 	Applied       bool                   `protobuf:"varint,3,opt,name=applied,proto3" json:"applied,omitempty"`
+	Problems      []string               `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"` // sockets that are not as the new plan wants them, and why; they do not undo it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2560,6 +2601,125 @@ func (x *ReloadResponse) GetApplied() bool {
 	return false
 }
 
+func (x *ReloadResponse) GetProblems() []string {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+type NamesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NamesRequest) Reset() {
+	*x = NamesRequest{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NamesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NamesRequest) ProtoMessage() {}
+
+func (x *NamesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NamesRequest.ProtoReflect.Descriptor instead.
+func (*NamesRequest) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{37}
+}
+
+type NamesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sockets       []string               `protobuf:"bytes,1,rep,name=sockets,proto3" json:"sockets,omitempty"` // full addresses, in order
+	Services      []string               `protobuf:"bytes,2,rep,name=services,proto3" json:"services,omitempty"`
+	Timers        []string               `protobuf:"bytes,3,rep,name=timers,proto3" json:"timers,omitempty"`
+	States        []string               `protobuf:"bytes,4,rep,name=states,proto3" json:"states,omitempty"`
+	Signals       []string               `protobuf:"bytes,5,rep,name=signals,proto3" json:"signals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NamesResponse) Reset() {
+	*x = NamesResponse{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NamesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NamesResponse) ProtoMessage() {}
+
+func (x *NamesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NamesResponse.ProtoReflect.Descriptor instead.
+func (*NamesResponse) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *NamesResponse) GetSockets() []string {
+	if x != nil {
+		return x.Sockets
+	}
+	return nil
+}
+
+func (x *NamesResponse) GetServices() []string {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+func (x *NamesResponse) GetTimers() []string {
+	if x != nil {
+		return x.Timers
+	}
+	return nil
+}
+
+func (x *NamesResponse) GetStates() []string {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *NamesResponse) GetSignals() []string {
+	if x != nil {
+		return x.Signals
+	}
+	return nil
+}
+
 type ExplainAccessRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Socket        string                 `protobuf:"bytes,1,opt,name=socket,proto3" json:"socket,omitempty"`
@@ -2572,7 +2732,7 @@ type ExplainAccessRequest struct {
 
 func (x *ExplainAccessRequest) Reset() {
 	*x = ExplainAccessRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2584,7 +2744,7 @@ func (x *ExplainAccessRequest) String() string {
 func (*ExplainAccessRequest) ProtoMessage() {}
 
 func (x *ExplainAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2597,7 +2757,7 @@ func (x *ExplainAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainAccessRequest.ProtoReflect.Descriptor instead.
 func (*ExplainAccessRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ExplainAccessRequest) GetSocket() string {
@@ -2641,7 +2801,7 @@ type ExplainAccessResponse struct {
 
 func (x *ExplainAccessResponse) Reset() {
 	*x = ExplainAccessResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[38]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2653,7 +2813,7 @@ func (x *ExplainAccessResponse) String() string {
 func (*ExplainAccessResponse) ProtoMessage() {}
 
 func (x *ExplainAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[38]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2666,7 +2826,7 @@ func (x *ExplainAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainAccessResponse.ProtoReflect.Descriptor instead.
 func (*ExplainAccessResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{38}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ExplainAccessResponse) GetSocket() string {
@@ -2709,7 +2869,7 @@ var File_api_rind_control_v1_control_proto protoreflect.FileDescriptor
 const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"!api/rind/control/v1/control.proto\x12\x0frind.control.v1\"\x0f\n" +
-	"\rStatusRequest\"\xd6\x03\n" +
+	"\rStatusRequest\"\x82\x04\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1f\n" +
 	"\vplan_digest\x18\x02 \x01(\tR\n" +
@@ -2722,12 +2882,13 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x10open_descriptors\x18\b \x01(\x05R\x0fopenDescriptors\x122\n" +
 	"\x05store\x18\t \x01(\v2\x1c.rind.control.v1.StoreStatusR\x05store\x124\n" +
 	"\x06timers\x18\n" +
-	" \x03(\v2\x1c.rind.control.v1.TimerStatusR\x06timers\"o\n" +
+	" \x03(\v2\x1c.rind.control.v1.TimerStatusR\x06timers\x12*\n" +
+	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"o\n" +
 	"\vStoreStatus\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\adamaged\x18\x02 \x01(\tR\adamaged\x12\x18\n" +
 	"\aunsaved\x18\x03 \x01(\rR\aunsaved\x12\x18\n" +
-	"\aproblem\x18\x04 \x01(\tR\aproblem\"\xf9\x02\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\"\xa5\x03\n" +
 	"\fSocketStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
@@ -2743,14 +2904,15 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	" \x01(\x04R\baccesses\x12 \n" +
 	"\vactivations\x18\v \x01(\x04R\vactivations\x12\x18\n" +
 	"\aoptions\x18\f \x03(\tR\aoptions\x122\n" +
-	"\adenials\x18\r \x01(\v2\x18.rind.control.v1.DenialsR\adenials\"t\n" +
+	"\adenials\x18\r \x01(\v2\x18.rind.control.v1.DenialsR\adenials\x12*\n" +
+	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"t\n" +
 	"\aDenials\x12\x1e\n" +
 	"\n" +
 	"permission\x18\x01 \x01(\x04R\n" +
 	"permission\x12\x18\n" +
 	"\aunknown\x18\x02 \x01(\x04R\aunknown\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\x04R\x05limit\x12\x19\n" +
-	"\blast_uid\x18\x04 \x01(\x03R\alastUid\"\xc4\x02\n" +
+	"\blast_uid\x18\x04 \x01(\x03R\alastUid\"\xf0\x02\n" +
 	"\rServiceStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
@@ -2764,7 +2926,8 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x06saying\x18\t \x01(\tR\x06saying\x12\x16\n" +
 	"\x06status\x18\n" +
 	" \x01(\tR\x06status\x12=\n" +
-	"\tinstances\x18\v \x03(\v2\x1f.rind.control.v1.InstanceStatusR\tinstances\"\x8e\x02\n" +
+	"\tinstances\x18\v \x03(\v2\x1f.rind.control.v1.InstanceStatusR\tinstances\x12*\n" +
+	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"\xba\x02\n" +
 	"\x0eInstanceStatus\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
@@ -2777,12 +2940,14 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\twaits_for\x18\b \x03(\tR\bwaitsFor\x12\x16\n" +
 	"\x06saying\x18\t \x01(\tR\x06saying\x12\x16\n" +
 	"\x06status\x18\n" +
-	" \x01(\tR\x06status\"c\n" +
+	" \x01(\tR\x06status\x12*\n" +
+	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"\x8f\x01\n" +
 	"\vTimerStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
-	"\x04ends\x18\x04 \x01(\x04R\x04ends\"q\n" +
+	"\x04ends\x18\x04 \x01(\x04R\x04ends\x12*\n" +
+	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"q\n" +
 	"\vStateStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
 	"\bbranches\x18\x02 \x03(\v2\x18.rind.control.v1.PayloadR\bbranches\x12\x18\n" +
@@ -2880,12 +3045,20 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x04text\x18\x04 \x01(\fR\x04text\"<\n" +
 	"\rReloadRequest\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x17\n" +
-	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"e\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\x81\x01\n" +
 	"\x0eReloadResponse\x12\x1f\n" +
 	"\vplan_digest\x18\x01 \x01(\tR\n" +
 	"planDigest\x12\x18\n" +
 	"\achanges\x18\x02 \x01(\tR\achanges\x12\x18\n" +
-	"\aapplied\x18\x03 \x01(\bR\aapplied\"l\n" +
+	"\aapplied\x18\x03 \x01(\bR\aapplied\x12\x1a\n" +
+	"\bproblems\x18\x04 \x03(\tR\bproblems\"\x0e\n" +
+	"\fNamesRequest\"\x8f\x01\n" +
+	"\rNamesResponse\x12\x18\n" +
+	"\asockets\x18\x01 \x03(\tR\asockets\x12\x1a\n" +
+	"\bservices\x18\x02 \x03(\tR\bservices\x12\x16\n" +
+	"\x06timers\x18\x03 \x03(\tR\x06timers\x12\x16\n" +
+	"\x06states\x18\x04 \x03(\tR\x06states\x12\x18\n" +
+	"\asignals\x18\x05 \x03(\tR\asignals\"l\n" +
 	"\x14ExplainAccessRequest\x12\x16\n" +
 	"\x06socket\x18\x01 \x01(\tR\x06socket\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\rR\x03uid\x12\x12\n" +
@@ -2908,9 +3081,10 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x0eOUTCOME_FAILED\x10\x03\x12\x18\n" +
 	"\x14OUTCOME_UNKNOWN_UNIT\x10\x04\x12\x15\n" +
 	"\x11OUTCOME_AMBIGUOUS\x10\x05\x12\x12\n" +
-	"\x0eOUTCOME_DENIED\x10\x062\x90\b\n" +
+	"\x0eOUTCOME_DENIED\x10\x062\xda\b\n" +
 	"\x0eControlService\x12K\n" +
 	"\x06Status\x12\x1e.rind.control.v1.StatusRequest\x1a\x1f.rind.control.v1.StatusResponse\"\x00\x12H\n" +
+	"\x05Names\x12\x1d.rind.control.v1.NamesRequest\x1a\x1e.rind.control.v1.NamesResponse\"\x00\x12H\n" +
 	"\x05Start\x12\x1d.rind.control.v1.StartRequest\x1a\x1e.rind.control.v1.StartResponse\"\x00\x12E\n" +
 	"\x04Stop\x12\x1c.rind.control.v1.StopRequest\x1a\x1d.rind.control.v1.StopResponse\"\x00\x12Q\n" +
 	"\bSetState\x12 .rind.control.v1.SetStateRequest\x1a!.rind.control.v1.SetStateResponse\"\x00\x12Z\n" +
@@ -2937,7 +3111,7 @@ func file_api_rind_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_api_rind_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_rind_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_api_rind_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_api_rind_control_v1_control_proto_goTypes = []any{
 	(UnitKind)(0),                 // 0: rind.control.v1.UnitKind
 	(Outcome)(0),                  // 1: rind.control.v1.Outcome
@@ -2978,8 +3152,10 @@ var file_api_rind_control_v1_control_proto_goTypes = []any{
 	(*LogLine)(nil),               // 36: rind.control.v1.LogLine
 	(*ReloadRequest)(nil),         // 37: rind.control.v1.ReloadRequest
 	(*ReloadResponse)(nil),        // 38: rind.control.v1.ReloadResponse
-	(*ExplainAccessRequest)(nil),  // 39: rind.control.v1.ExplainAccessRequest
-	(*ExplainAccessResponse)(nil), // 40: rind.control.v1.ExplainAccessResponse
+	(*NamesRequest)(nil),          // 39: rind.control.v1.NamesRequest
+	(*NamesResponse)(nil),         // 40: rind.control.v1.NamesResponse
+	(*ExplainAccessRequest)(nil),  // 41: rind.control.v1.ExplainAccessRequest
+	(*ExplainAccessResponse)(nil), // 42: rind.control.v1.ExplainAccessResponse
 }
 var file_api_rind_control_v1_control_proto_depIdxs = []int32{
 	5,  // 0: rind.control.v1.StatusResponse.sockets:type_name -> rind.control.v1.SocketStatus
@@ -3007,33 +3183,35 @@ var file_api_rind_control_v1_control_proto_depIdxs = []int32{
 	12, // 22: rind.control.v1.FlowEvent.payload:type_name -> rind.control.v1.Payload
 	36, // 23: rind.control.v1.LogsResponse.lines:type_name -> rind.control.v1.LogLine
 	2,  // 24: rind.control.v1.ControlService.Status:input_type -> rind.control.v1.StatusRequest
-	13, // 25: rind.control.v1.ControlService.Start:input_type -> rind.control.v1.StartRequest
-	15, // 26: rind.control.v1.ControlService.Stop:input_type -> rind.control.v1.StopRequest
-	18, // 27: rind.control.v1.ControlService.SetState:input_type -> rind.control.v1.SetStateRequest
-	20, // 28: rind.control.v1.ControlService.RemoveState:input_type -> rind.control.v1.RemoveStateRequest
-	22, // 29: rind.control.v1.ControlService.Emit:input_type -> rind.control.v1.EmitRequest
-	26, // 30: rind.control.v1.ControlService.Pause:input_type -> rind.control.v1.PauseRequest
-	28, // 31: rind.control.v1.ControlService.Resume:input_type -> rind.control.v1.ResumeRequest
-	30, // 32: rind.control.v1.ControlService.Watch:input_type -> rind.control.v1.WatchRequest
-	34, // 33: rind.control.v1.ControlService.Logs:input_type -> rind.control.v1.LogsRequest
-	37, // 34: rind.control.v1.ControlService.Reload:input_type -> rind.control.v1.ReloadRequest
-	39, // 35: rind.control.v1.ControlService.ExplainAccess:input_type -> rind.control.v1.ExplainAccessRequest
-	24, // 36: rind.control.v1.ControlService.Shutdown:input_type -> rind.control.v1.ShutdownRequest
-	3,  // 37: rind.control.v1.ControlService.Status:output_type -> rind.control.v1.StatusResponse
-	14, // 38: rind.control.v1.ControlService.Start:output_type -> rind.control.v1.StartResponse
-	16, // 39: rind.control.v1.ControlService.Stop:output_type -> rind.control.v1.StopResponse
-	19, // 40: rind.control.v1.ControlService.SetState:output_type -> rind.control.v1.SetStateResponse
-	21, // 41: rind.control.v1.ControlService.RemoveState:output_type -> rind.control.v1.RemoveStateResponse
-	23, // 42: rind.control.v1.ControlService.Emit:output_type -> rind.control.v1.EmitResponse
-	27, // 43: rind.control.v1.ControlService.Pause:output_type -> rind.control.v1.PauseResponse
-	29, // 44: rind.control.v1.ControlService.Resume:output_type -> rind.control.v1.ResumeResponse
-	31, // 45: rind.control.v1.ControlService.Watch:output_type -> rind.control.v1.WatchResponse
-	35, // 46: rind.control.v1.ControlService.Logs:output_type -> rind.control.v1.LogsResponse
-	38, // 47: rind.control.v1.ControlService.Reload:output_type -> rind.control.v1.ReloadResponse
-	40, // 48: rind.control.v1.ControlService.ExplainAccess:output_type -> rind.control.v1.ExplainAccessResponse
-	25, // 49: rind.control.v1.ControlService.Shutdown:output_type -> rind.control.v1.ShutdownResponse
-	37, // [37:50] is the sub-list for method output_type
-	24, // [24:37] is the sub-list for method input_type
+	39, // 25: rind.control.v1.ControlService.Names:input_type -> rind.control.v1.NamesRequest
+	13, // 26: rind.control.v1.ControlService.Start:input_type -> rind.control.v1.StartRequest
+	15, // 27: rind.control.v1.ControlService.Stop:input_type -> rind.control.v1.StopRequest
+	18, // 28: rind.control.v1.ControlService.SetState:input_type -> rind.control.v1.SetStateRequest
+	20, // 29: rind.control.v1.ControlService.RemoveState:input_type -> rind.control.v1.RemoveStateRequest
+	22, // 30: rind.control.v1.ControlService.Emit:input_type -> rind.control.v1.EmitRequest
+	26, // 31: rind.control.v1.ControlService.Pause:input_type -> rind.control.v1.PauseRequest
+	28, // 32: rind.control.v1.ControlService.Resume:input_type -> rind.control.v1.ResumeRequest
+	30, // 33: rind.control.v1.ControlService.Watch:input_type -> rind.control.v1.WatchRequest
+	34, // 34: rind.control.v1.ControlService.Logs:input_type -> rind.control.v1.LogsRequest
+	37, // 35: rind.control.v1.ControlService.Reload:input_type -> rind.control.v1.ReloadRequest
+	41, // 36: rind.control.v1.ControlService.ExplainAccess:input_type -> rind.control.v1.ExplainAccessRequest
+	24, // 37: rind.control.v1.ControlService.Shutdown:input_type -> rind.control.v1.ShutdownRequest
+	3,  // 38: rind.control.v1.ControlService.Status:output_type -> rind.control.v1.StatusResponse
+	40, // 39: rind.control.v1.ControlService.Names:output_type -> rind.control.v1.NamesResponse
+	14, // 40: rind.control.v1.ControlService.Start:output_type -> rind.control.v1.StartResponse
+	16, // 41: rind.control.v1.ControlService.Stop:output_type -> rind.control.v1.StopResponse
+	19, // 42: rind.control.v1.ControlService.SetState:output_type -> rind.control.v1.SetStateResponse
+	21, // 43: rind.control.v1.ControlService.RemoveState:output_type -> rind.control.v1.RemoveStateResponse
+	23, // 44: rind.control.v1.ControlService.Emit:output_type -> rind.control.v1.EmitResponse
+	27, // 45: rind.control.v1.ControlService.Pause:output_type -> rind.control.v1.PauseResponse
+	29, // 46: rind.control.v1.ControlService.Resume:output_type -> rind.control.v1.ResumeResponse
+	31, // 47: rind.control.v1.ControlService.Watch:output_type -> rind.control.v1.WatchResponse
+	35, // 48: rind.control.v1.ControlService.Logs:output_type -> rind.control.v1.LogsResponse
+	38, // 49: rind.control.v1.ControlService.Reload:output_type -> rind.control.v1.ReloadResponse
+	42, // 50: rind.control.v1.ControlService.ExplainAccess:output_type -> rind.control.v1.ExplainAccessResponse
+	25, // 51: rind.control.v1.ControlService.Shutdown:output_type -> rind.control.v1.ShutdownResponse
+	38, // [38:52] is the sub-list for method output_type
+	24, // [24:38] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name
@@ -3061,7 +3239,7 @@ func file_api_rind_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_rind_control_v1_control_proto_rawDesc), len(file_api_rind_control_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   39,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -2,7 +2,7 @@
 // socket. The caller is who the kernel says it is (SO_PEERCRED).
 //
 // uid 0 and the user that the daemon runs as may call everything. Everybody may call
-// Status and Watch, without the payloads of states and signals that they may not set
+// Status, Names and Watch, without the payloads of states and signals that they may not set
 // or emit. Start, Stop, Pause, Resume and Logs of a unit are also for who holds
 // rind@system-services or a permission of its managed-by; SetState, RemoveState and
 // Emit for who holds one of the permissions of the state or signal, or
@@ -48,6 +48,8 @@ const (
 const (
 	// ControlServiceStatusProcedure is the fully-qualified name of the ControlService's Status RPC.
 	ControlServiceStatusProcedure = "/rind.control.v1.ControlService/Status"
+	// ControlServiceNamesProcedure is the fully-qualified name of the ControlService's Names RPC.
+	ControlServiceNamesProcedure = "/rind.control.v1.ControlService/Names"
 	// ControlServiceStartProcedure is the fully-qualified name of the ControlService's Start RPC.
 	ControlServiceStartProcedure = "/rind.control.v1.ControlService/Start"
 	// ControlServiceStopProcedure is the fully-qualified name of the ControlService's Stop RPC.
@@ -81,6 +83,9 @@ type ControlServiceClient interface {
 	// Status returns what the daemon knows of its sockets, services, states that
 	// are set, and plugins.
 	Status(context.Context, *v1.StatusRequest) (*v1.StatusResponse, error)
+	// Names returns the names of the plan, of states and signals those that the caller may
+	// set or emit. It is cheap: command lines are completed with it.
+	Names(context.Context, *v1.NamesRequest) (*v1.NamesResponse, error)
 	// Start starts units by name, 1 to 1000 of them, one after the other. A paused
 	// socket is resumed. What fails is a result and does not stop the rest.
 	Start(context.Context, *v1.StartRequest) (*v1.StartResponse, error)
@@ -103,7 +108,8 @@ type ControlServiceClient interface {
 	// Logs returns the last lines that services have printed.
 	Logs(context.Context, *v1.LogsRequest) (*v1.LogsResponse, error)
 	// Reload replaces the plan that runs, or says what would happen. A plan that
-	// cannot be applied changes nothing and fails with failed_precondition.
+	// cannot be applied changes nothing and fails with failed_precondition. The answer
+	// comes when the sockets that it moves are open or closed, 10 seconds at most.
 	Reload(context.Context, *v1.ReloadRequest) (*v1.ReloadResponse, error)
 	// ExplainAccess says whether somebody may connect to a socket, and why. Everybody
 	// may ask about their own uid.
@@ -127,6 +133,12 @@ func NewControlServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			httpClient,
 			baseURL+ControlServiceStatusProcedure,
 			connect.WithSchema(controlServiceMethods.ByName("Status")),
+			connect.WithClientOptions(opts...),
+		),
+		names: connect.NewClient[v1.NamesRequest, v1.NamesResponse](
+			httpClient,
+			baseURL+ControlServiceNamesProcedure,
+			connect.WithSchema(controlServiceMethods.ByName("Names")),
 			connect.WithClientOptions(opts...),
 		),
 		start: connect.NewClient[v1.StartRequest, v1.StartResponse](
@@ -207,6 +219,7 @@ func NewControlServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 // controlServiceClient implements ControlServiceClient.
 type controlServiceClient struct {
 	status        *connect.Client[v1.StatusRequest, v1.StatusResponse]
+	names         *connect.Client[v1.NamesRequest, v1.NamesResponse]
 	start         *connect.Client[v1.StartRequest, v1.StartResponse]
 	stop          *connect.Client[v1.StopRequest, v1.StopResponse]
 	setState      *connect.Client[v1.SetStateRequest, v1.SetStateResponse]
@@ -224,6 +237,15 @@ type controlServiceClient struct {
 // Status calls rind.control.v1.ControlService.Status.
 func (c *controlServiceClient) Status(ctx context.Context, req *v1.StatusRequest) (*v1.StatusResponse, error) {
 	response, err := c.status.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Names calls rind.control.v1.ControlService.Names.
+func (c *controlServiceClient) Names(ctx context.Context, req *v1.NamesRequest) (*v1.NamesResponse, error) {
+	response, err := c.names.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -339,6 +361,9 @@ type ControlServiceHandler interface {
 	// Status returns what the daemon knows of its sockets, services, states that
 	// are set, and plugins.
 	Status(context.Context, *v1.StatusRequest) (*v1.StatusResponse, error)
+	// Names returns the names of the plan, of states and signals those that the caller may
+	// set or emit. It is cheap: command lines are completed with it.
+	Names(context.Context, *v1.NamesRequest) (*v1.NamesResponse, error)
 	// Start starts units by name, 1 to 1000 of them, one after the other. A paused
 	// socket is resumed. What fails is a result and does not stop the rest.
 	Start(context.Context, *v1.StartRequest) (*v1.StartResponse, error)
@@ -361,7 +386,8 @@ type ControlServiceHandler interface {
 	// Logs returns the last lines that services have printed.
 	Logs(context.Context, *v1.LogsRequest) (*v1.LogsResponse, error)
 	// Reload replaces the plan that runs, or says what would happen. A plan that
-	// cannot be applied changes nothing and fails with failed_precondition.
+	// cannot be applied changes nothing and fails with failed_precondition. The answer
+	// comes when the sockets that it moves are open or closed, 10 seconds at most.
 	Reload(context.Context, *v1.ReloadRequest) (*v1.ReloadResponse, error)
 	// ExplainAccess says whether somebody may connect to a socket, and why. Everybody
 	// may ask about their own uid.
@@ -381,6 +407,12 @@ func NewControlServiceHandler(svc ControlServiceHandler, opts ...connect.Handler
 		ControlServiceStatusProcedure,
 		svc.Status,
 		connect.WithSchema(controlServiceMethods.ByName("Status")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlServiceNamesHandler := connect.NewUnaryHandlerSimple(
+		ControlServiceNamesProcedure,
+		svc.Names,
+		connect.WithSchema(controlServiceMethods.ByName("Names")),
 		connect.WithHandlerOptions(opts...),
 	)
 	controlServiceStartHandler := connect.NewUnaryHandlerSimple(
@@ -459,6 +491,8 @@ func NewControlServiceHandler(svc ControlServiceHandler, opts ...connect.Handler
 		switch r.URL.Path {
 		case ControlServiceStatusProcedure:
 			controlServiceStatusHandler.ServeHTTP(w, r)
+		case ControlServiceNamesProcedure:
+			controlServiceNamesHandler.ServeHTTP(w, r)
 		case ControlServiceStartProcedure:
 			controlServiceStartHandler.ServeHTTP(w, r)
 		case ControlServiceStopProcedure:
@@ -494,6 +528,10 @@ type UnimplementedControlServiceHandler struct{}
 
 func (UnimplementedControlServiceHandler) Status(context.Context, *v1.StatusRequest) (*v1.StatusResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rind.control.v1.ControlService.Status is not implemented"))
+}
+
+func (UnimplementedControlServiceHandler) Names(context.Context, *v1.NamesRequest) (*v1.NamesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rind.control.v1.ControlService.Names is not implemented"))
 }
 
 func (UnimplementedControlServiceHandler) Start(context.Context, *v1.StartRequest) (*v1.StartResponse, error) {

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
+	"github.com/rind-sockets/rind/api/rind/control/v1/controlv1connect"
+)
+
+const (
+	// redraw is how long changes gather before the status is shown again.
+	redraw = 100 * time.Millisecond
+
+	// tick is when a terminal shows again for how long units are in their states.
+	tick = time.Second
+
+	wipe = "\x1b[H\x1b[2J\x1b[3J" // cursor home, erase the screen and what has scrolled away
+)
+
+// watchStatus shows the status whenever something has happened, until the daemon
+// ends, which is no error.
+func watchStatus(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string, asJSON bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := c.Watch(ctx, &controlv1.WatchRequest{})
+	if err != nil {
+		return err
+	}
+	happened, ended := make(chan struct{}, 1), make(chan error, 1)
+	go func() {
+		for stream.Receive() {
+			pass(happened)
+		}
+		ended <- stream.Err()
+	}()
+	err = redrawUntil(ctx, cmd, c, args, asJSON, happened, ended)
+	cancel()
+	_ = stream.Close() // what ended it is known
+	return err
+}
+
+func redrawUntil(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string, asJSON bool, happened <-chan struct{}, ended <-chan error) error {
+	w := cmd.OutOrStdout()
+	var ticks <-chan time.Time
+	if coloured(w) && !asJSON {
+		t := time.NewTicker(tick)
+		defer t.Stop()
+		ticks = t.C
+	}
+	var due <-chan time.Time
+	for {
+		select {
+		case <-happened:
+			if due == nil {
+				due = time.After(redraw)
+			}
+			continue
+		case <-due:
+		case <-ticks:
+		case err := <-ended:
+			return err
+		}
+		due = nil
+		if err := drawStatus(ctx, w, c, args, asJSON); err != nil {
+			return err
+		}
+	}
+}
+
+// drawStatus shows the status once, on a terminal in place of what was shown before.
+func drawStatus(ctx context.Context, w io.Writer, c controlv1connect.ControlServiceClient, args []string, asJSON bool) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
+	defer cancel()
+	resp, err := c.Status(ctx, &controlv1.StatusRequest{})
+	if err != nil {
+		return err
+	}
+	parts, _ := narrow(resp, args) // what is not there may come with a reload
+	out := &printer{w: w}
+	if asJSON {
+		text, err := jsonLine(resp)
+		if err != nil {
+			return &statusError{exitInternal, err}
+		}
+		out.printf("%s\n", text)
+		return out.result()
+	}
+	var text bytes.Buffer // written at once, so that nothing flickers
+	colour := coloured(w)
+	if colour {
+		text.WriteString(wipe)
+	}
+	if err := show(&text, resp, look{brief: len(args) > 0, parts: parts, colour: colour, now: time.Now()}); err != nil {
+		return err
+	}
+	if !colour {
+		text.WriteString("\n")
+	}
+	out.printf("%s", text.String())
+	return out.result()
+}

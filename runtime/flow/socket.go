@@ -426,8 +426,8 @@ func (e *Engine) served(ev Served) {
 		return
 	}
 	s.serving = false
-	if s.state != SocketListening {
-		return // it is being closed
+	if s.state != SocketListening || e.stopping {
+		return // it is being closed, or will be
 	}
 	if ev.Reason != "" {
 		e.pause(s, doubled(minPause, s.limited, maxPause), ev.Reason)

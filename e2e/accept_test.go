@@ -231,6 +231,7 @@ func TestS158PerSource(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, kind, listen, network, one, other, addr string }{
 		{"S158-v4", "tcp", "0.0.0.0:0", "tcp", "$IP:0", "127.0.0.1:0", "127.0.0.1"},
+		{"S158-mapped v4", "tcp", "*:0", "tcp4", "$IP:0", "127.0.0.1:0", "127.0.0.1"},
 		{"S158-uid", "uds", "in.sock", "unix", "", "", "$DIR/sock/in.sock"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

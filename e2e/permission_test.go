@@ -313,6 +313,7 @@ func TestS101S104S109ScreenedOwners(t *testing.T) {
 			t.Errorf("answer %q, %v, want group", answer, err)
 		}
 	})
+	t.Run("who may and why", b.explainsAccess)
 	b.do("shutdown")
 	b.wait()
 	triggered, err := os.ReadFile(b.file("triggered"))
@@ -323,5 +324,56 @@ func TestS101S104S109ScreenedOwners(t *testing.T) {
 	slices.Sort(got)
 	if want := []string{"abstract", "abstract", "tcp"}; !slices.Equal(got, want) {
 		t.Errorf("triggers ran for %v, want %v", got, want)
+	}
+}
+
+// explainsAccess asks a running daemon, and the plan that it runs, who may connect.
+func (b *bed) explainsAccess(t *testing.T) {
+	const screened = "  enforced by: screening: the daemon disconnects others before the owner starts; while the owner runs, it accepts everybody\n"
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+		code int
+	}{
+		{
+			name: "a user", args: []string{"tcp", "--uid", "4001"},
+			want: "user 4001 may connect to guarded@tcp\n  because: permission guarded@operators: user 4001 holds it\n" + screened,
+		},
+		{
+			name: "a group", args: []string{"guarded@tcp", "--uid", "4003", "--group", "5001"},
+			want: "user 4003 may connect to guarded@tcp\n  because: permission guarded@operators: group 5001 holds it\n" + screened,
+		},
+		{
+			name: "root by name", args: []string{"abstract", "--user", "root"},
+			want: "user 0 root may connect to guarded@abstract\n  because: user 0 holds every permission\n" + screened,
+		},
+		{
+			name: "nobody", args: []string{"tcp", "--uid", "4003"}, code: 1,
+			want: "user 4003 may not connect to guarded@tcp\n  because: neither the user nor a group holds guarded@operators\n" + screened,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			args := append([]string{"explain-access"}, tt.args...)
+			for _, more := range [][]string{nil, {"--plan", b.file("plan.json")}} {
+				res := b.rindrun(append(args, more...)...)
+				if res.code != tt.code || res.stdout != tt.want {
+					t.Errorf("%v: exit status %d, want %d\n%s%swant:\n%s", more, res.code, tt.code, res.stdout, res.stderr, tt.want)
+				}
+			}
+		})
+	}
+	t.Run("json", func(t *testing.T) {
+		if res := b.rindrun("explain-access", "tcp", "--uid", "4001", "--json"); res.code != 0 || !strings.Contains(res.stdout, `"allowed": true`) {
+			t.Errorf("exit status %d\n%s%s", res.code, res.stdout, res.stderr)
+		}
+	})
+	for _, tt := range []struct {
+		args []string
+		code int
+	}{{[]string{"tcp"}, 2}, {[]string{"tcp", "--uid", "-2"}, 2}, {[]string{"nothing", "--uid", "1"}, 1}} {
+		if res := b.rindrun(append([]string{"explain-access"}, tt.args...)...); res.code != tt.code || res.stdout != "" {
+			t.Errorf("explain-access %v: exit status %d, want %d\n%s%s", tt.args, res.code, tt.code, res.stdout, res.stderr)
+		}
 	}
 }

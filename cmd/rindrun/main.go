@@ -99,7 +99,7 @@ func newRoot() *cobra.Command {
 		newRunCommand(), newReplayCommand(), newStatusCommand(), newStartCommand(), newStopCommand(),
 		newPauseCommand(), newResumeCommand(),
 		newSetStateCommand(), newRemoveStateCommand(), newGetStatesCommand(), newEmitCommand(), newEventsCommand(), newLogsCommand(),
-		newReloadCommand(), newShutdownCommand(), newManCommand(),
+		newReloadCommand(), newExplainAccessCommand(), newShutdownCommand(), newManCommand(),
 	)
 	completeAll(root)
 	return root

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/runtime/control"
 	"github.com/rind-sockets/rind/runtime/flow"
 	"github.com/rind-sockets/rind/runtime/listen"
 	"github.com/rind-sockets/rind/runtime/peer"
@@ -125,7 +126,7 @@ func guard(def *plan.Socket, rule *peer.Rule, fd int, facts *listen.Facts) (note
 	if rule == nil {
 		return nil, nil
 	}
-	const onAccess = "permissions are checked on access, not by the kernel"
+	const onAccess = control.NotGuarded
 	note := onAccess
 	if facts.Path != "" {
 		err := listen.Restrict(fd, facts, rule)

@@ -110,7 +110,9 @@ func (s *socket) busy() bool { return s.serving || s.flushing }
 // flush throws away what waits at a socket whose owner has ended, if its unit says
 // so.
 func (e *Engine) flush(s *socket) {
-	if s.def.FlushPending && !e.stopping {
+	// An owner that held the socket during a flush and waited for it may end before
+	// that does. There is one flush at a time: its answer gives the socket back.
+	if s.def.FlushPending && !e.stopping && !s.flushing {
 		s.flushing = true
 		e.emit(Flush{s.def.Name})
 	}

@@ -104,6 +104,8 @@ func (w *world) command() {
 	w.step(pick(w.t, []flow.Event{
 		flow.StartSocket{Socket: socket, From: from},
 		flow.StopSocket{Socket: socket, From: from},
+		flow.PauseSocket{Socket: socket, From: from},
+		flow.ResumeSocket{Socket: socket, From: from},
 		flow.StartService{Service: service, Instance: w.instance(), From: from},
 		flow.StopService{Service: service, Instance: w.instance(), From: from},
 		flow.SetState{State: state.Name, Value: drawPayload(w.t, state.Payload), From: from},
@@ -142,6 +144,12 @@ func (w *world) noise() {
 	if s.phase != coming {
 		events = append(events, flow.Opened{Socket: s.def.Name}, flow.OpenFailed{Socket: s.def.Name})
 	}
+	if !s.serving {
+		events = append(events, flow.Served{Socket: s.def.Name, Reason: "too late"})
+	}
+	if !s.flushing {
+		events = append(events, flow.Flushed{Socket: s.def.Name})
+	}
 	if s.phase != goingOff {
 		events = append(events, flow.Closed{Socket: s.def.Name})
 	}
@@ -168,6 +176,7 @@ const maxCalm = 5000
 // answer but what goes on for ever.
 func (w *world) calmDown() {
 	w.calm = true
+	w.hangUp()
 	for range maxCalm {
 		if lanes := w.waiting(); len(lanes) > 0 {
 			w.deliver(lanes[len(w.events)%len(lanes)]) // each in its turn
@@ -265,7 +274,8 @@ func (w *world) checkSocket(s *simSocket, st flow.SocketStatus) {
 	w.require(s.phase != absent || len(st.Addresses) == 0, "%s is %s with the addresses %v", st.Def.Name, st.State, st.Addresses)
 	alive := w.alive(s.def.Owner)
 	w.require(st.State != flow.SocketHeld || alive, "%s is held by an owner that is gone", st.Def.Name)
-	w.require(!alive || st.State != flow.SocketListening && st.State != flow.SocketPaused, "%s is %s while its owner is up", st.Def.Name, st.State)
+	w.require(!alive || s.def.Accept || st.State != flow.SocketListening && st.State != flow.SocketPaused, "%s is %s while its owner is up", st.Def.Name, st.State)
+	w.checkLimits(s, st)
 	if w.ending {
 		return
 	}
@@ -274,16 +284,16 @@ func (w *world) checkSocket(s *simSocket, st flow.SocketStatus) {
 	}
 	waits := st.State == flow.SocketStarting && s.phase == absent
 	w.require(waits == timer(flow.TimerReopen) || waits && w.rivalGoes(s), "%s is %s, its listener %s; its reopen timer is armed: %v", st.Def.Name, st.State, s.phase, timer(flow.TimerReopen))
-	w.require((st.State == flow.SocketPaused) == timer(flow.TimerResume), "%s is %s; its resume timer is armed: %v", st.Def.Name, st.State, timer(flow.TimerResume))
+	w.checkPaused(s, st, timer(flow.TimerResume))
 	if st.State != flow.SocketListening {
 		return
 	}
-	managed := s.def.Owner != "" && s.def.Lifecycle == plan.Managed
+	managed := s.def.Owner != "" && s.def.Lifecycle == plan.Managed && !s.def.Accept
 	switch {
 	case !managed:
-		w.require(s.watched || s.serving || s.screen.running || s.told > 0, "nobody looks after %s", st.Def.Name)
+		w.require(s.watched || s.serving || s.flushing || s.inspecting || s.screen.running || s.told > 0, "nobody looks after %s", st.Def.Name)
 	case len(s.def.Trigger) > 0:
-		w.require(s.watched || s.screen.running || s.told > 0, "nobody looks at %s", st.Def.Name)
+		w.require(s.watched || s.flushing || s.screen.running || s.told > 0, "nobody looks at %s", st.Def.Name)
 	default:
 		w.require(!s.watched, "%s is watched, although an access does nothing", st.Def.Name)
 	}
@@ -320,6 +330,7 @@ func drawPlan(t *rapid.T) *plan.Plan {
 	for i := range p.Sockets {
 		drawSocket(t, p, &p.Sockets[i])
 	}
+	drawAccess(t, p)
 	p.Requires = p.Needs()
 	if err := p.Validate(); err != nil {
 		t.Fatalf("the test draws invalid plans: %v", err)

@@ -308,6 +308,7 @@ func (e *Engine) broken(ev Broken) {
 	if s == nil || s.state != SocketListening && !s.serving || e.stopping || !s.open() || s.awaits == awaitRebound {
 		return
 	}
+	e.cancel(s.timer(TimerResume)) // what waited is gone, and with it the reason to pause
 	s.cause, s.depth = "bound anew: "+ev.Reason, 0
 	e.moveSocket(s, SocketStarting, ev.Reason, true)
 	e.closeSocket(s)
@@ -357,8 +358,8 @@ func (e *Engine) socketSettled(s *socket) {
 // accessed decides what an access does (SPEC §6.3).
 func (e *Engine) accessed(ev Accessed) {
 	s := e.sockets[ev.Socket]
-	if s == nil || s.state != SocketListening || s.gated || e.stopping {
-		return // it was held, paused or stopped while the report was on its way
+	if s == nil || s.state != SocketListening || s.gated || s.flushing || e.stopping {
+		return // it was held, paused, emptied or stopped while the report was on its way
 	}
 	switch {
 	case s.accepts():
@@ -425,8 +426,8 @@ func (e *Engine) served(ev Served) {
 		return
 	}
 	s.serving = false
-	if s.state != SocketListening {
-		return // it is being closed
+	if s.state != SocketListening || e.stopping {
+		return // it is being closed, or will be
 	}
 	if ev.Reason != "" {
 		e.pause(s, doubled(minPause, s.limited, maxPause), ev.Reason)

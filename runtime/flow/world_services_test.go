@@ -47,6 +47,9 @@ func (w *world) transition(f flow.Transition) {
 		}
 		w.faulty[unit] = f.To == string(flow.ServiceStopping) && f.Failure
 	}
+	if f.Kind == "socket" {
+		w.checkPause(f)
+	}
 	w.require(w.state[unit] == f.From && f.From != f.To, "%s goes from %s to %s, but is %s", unit, f.From, f.To, w.state[unit])
 	w.state[unit] = f.To
 	if f.Kind == "service" && f.From == string(flow.ServiceInactive) {
@@ -112,8 +115,9 @@ func (w *world) spawn(f flow.Spawn) {
 	}
 	for _, s := range w.sockets {
 		opening := w.state["socket "+string(s.def.Name)] == string(flow.SocketStarting) && s.phase != absent
-		w.require(s.def.Owner != f.Process.Service || !opening, "spawn %s while %s is being opened", processText(f.Process), s.def.Name)
+		w.require(s.def.Owner != f.Process.Service || s.def.Accept || !opening && !s.flushing, "spawn %s while %s is being opened or flushed", processText(f.Process), s.def.Name)
 	}
+	w.handOver(f)
 	w.checkInherited(f)
 	p := &simProcess{phase: coming, id: f.Process}
 	svc.procs = append(svc.procs, p)
@@ -126,6 +130,9 @@ func (w *world) spawn(f flow.Spawn) {
 			p.ready = p.ready || !svc.def.Notify
 			if w.calm && !p.ready {
 				w.later("process "+processText(f.Process), func() flow.Event { return w.sayReady(p) })
+			}
+			if w.calm && f.Connection != 0 {
+				w.exits(svc, p, flow.ExitStatus{})
 			}
 			return flow.ProcessStarted{Process: f.Process, PID: 100 + int(f.Process.Incarnation)}
 		}
@@ -152,6 +159,9 @@ func (w *world) sayReady(p *simProcess) flow.Event {
 // service, in definition order.
 func (w *world) checkInherited(f flow.Spawn) {
 	var want []plan.Name
+	if f.Connection != 0 {
+		return // see handOver
+	}
 	for order := range w.sockets {
 		for _, s := range w.sockets {
 			if s.def.Owner == f.Process.Service && s.def.Order == order && s.phase == present {
@@ -166,7 +176,7 @@ func (w *world) checkInherited(f flow.Spawn) {
 // accept is an owner that takes what waits at its sockets.
 func (w *world) accept(owner plan.Name) {
 	for _, s := range w.sockets {
-		if s.def.Owner == owner {
+		if s.def.Owner == owner && !s.def.Accept {
 			s.queue, s.denied = 0, 0 // it takes everybody
 		}
 	}
@@ -258,7 +268,7 @@ func (w *world) checkServices(list []flow.ServiceStatus) {
 	for i, st := range list {
 		svc := w.services[i]
 		instances := st.Instances
-		if !svc.def.Multiple && svc.def.Branching == nil {
+		if !svc.def.Multiple && svc.def.Branching == nil && !w.accepting(svc.def.Name) {
 			instances = []flow.InstanceStatus{st.InstanceStatus}
 		}
 		engaged := 0
@@ -304,7 +314,7 @@ func (w *world) checkInstance(svc *simService, unit string, st flow.InstanceStat
 	}
 	delayed := armed(flow.TimerRestart)
 	gathering := slices.ContainsFunc(w.sockets, func(s *simSocket) bool {
-		return s.def.Owner == svc.def.Name && (s.phase == coming || s.phase == goingOff || s.screen.running || w.rivalGoes(s))
+		return s.def.Owner == svc.def.Name && (s.phase == coming || s.phase == goingOff || s.flushing || s.screen.running || w.rivalGoes(s))
 	})
 	up := count[coming] + count[present]
 	unready := armed(flow.TimerReady)

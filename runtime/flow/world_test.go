@@ -19,11 +19,12 @@ type world struct {
 	plan   *plan.Plan
 	engine *flow.Engine
 
-	sockets  []*simSocket
-	services []*simService
-	timers   []flow.TimerID
-	lanes    []*lane // answers on their way, in order within each lane
-	calm     bool    // nothing fails any more
+	sockets     []*simSocket
+	services    []*simService
+	timers      []flow.TimerID
+	connections []*simConnection // all there ever were, by number
+	lanes       []*lane          // answers on their way, in order within each lane
+	calm        bool             // nothing fails any more
 
 	asked    map[uint64]bool // answered, by request
 	lastID   uint64
@@ -58,15 +59,19 @@ const (
 )
 
 type simSocket struct {
-	def     *plan.Socket
-	phase   phase
-	queue   int // connections that wait
-	denied  int // the same of those who may not
-	screen  screenWorld
-	watched bool
-	each    bool
-	serving bool
-	told    int // reports on their way
+	def        *plan.Socket
+	phase      phase
+	queue      int // connections that wait
+	denied     int // the same of those who may not
+	screen     screenWorld
+	watched    bool
+	each       bool
+	serving    bool
+	flushing   bool
+	inspecting bool
+	parked     bool // paused by somebody
+	admitted   int  // connections within the window of its limit
+	told       int  // reports on their way
 }
 
 func newWorld(t *rapid.T, p *plan.Plan) *world {
@@ -109,6 +114,7 @@ func (w *world) step(ev flow.Event) {
 			w.t.Fatalf("effects follow Exit: %v", texts[i+1:])
 		}
 	}
+	w.notePause(ev)
 	w.check()
 }
 
@@ -184,7 +190,13 @@ func (w *world) carryOut(f flow.Effect) {
 		w.screen(w.socket(f.Socket))
 	case flow.Serve:
 		w.serve(w.socket(f.Socket))
-	case flow.Accept, flow.Dismiss, flow.Flush, flow.TakePlan, flow.TakeService:
+	case flow.Accept:
+		w.take(f)
+	case flow.Dismiss:
+		w.dismiss(f.Connection)
+	case flow.Flush:
+		w.flush(w.socket(f.Socket))
+	case flow.TakePlan, flow.TakeService:
 		w.t.Fatalf("%s, which no plan of this test asks for", effectText(f))
 	case flow.Spawn:
 		w.spawn(f)
@@ -194,6 +206,7 @@ func (w *world) carryOut(f flow.Effect) {
 		w.hook(f)
 	case flow.ArmTimer:
 		w.require(f.D > 0, "arm %s for %v", timerText(f.Timer), f.D)
+		w.newWindow(f.Timer)
 		if !slices.Contains(w.timers, f.Timer) {
 			w.timers = append(w.timers, f.Timer)
 		}
@@ -201,6 +214,7 @@ func (w *world) carryOut(f flow.Effect) {
 		i := slices.Index(w.timers, f.Timer)
 		w.require(i >= 0, "cancel %s, which is not armed", timerText(f.Timer))
 		w.timers = slices.Delete(w.timers, i, i+1)
+		w.newWindow(f.Timer)
 	case flow.Persist, flow.Announce:
 	case flow.Evaluate:
 		w.evaluate(f)
@@ -265,8 +279,8 @@ func (w *world) close(s *simSocket) {
 
 func (w *world) watch(s *simSocket, each bool) {
 	w.require(s.phase == present, "watch %s, which is %s", s.def.Name, s.phase)
-	w.require(!s.serving, "watch %s, which is being served", s.def.Name)
-	w.require(each == (s.def.Owner != "" && s.def.Lifecycle == plan.Managed), "watch %s: each arrival is %v", s.def.Name, each)
+	w.require(!s.serving && !s.flushing, "watch %s, which is being served (%v) or flushed (%v)", s.def.Name, s.serving, s.flushing)
+	w.require(each == (s.def.Owner != "" && !s.def.Accept && s.def.Lifecycle == plan.Managed), "watch %s: each arrival is %v", s.def.Name, each)
 	s.watched, s.each = true, each
 	if s.queue+s.denied > 0 {
 		w.report(s)
@@ -323,8 +337,10 @@ func (w *world) breakDown(s *simSocket) {
 }
 
 func (w *world) inspect(s *simSocket) {
-	w.require(s.phase == present && s.def.Lifecycle == plan.Owned, "inspect %s, which is %s and %s", s.def.Name, s.phase, s.def.Lifecycle)
+	w.require(s.phase == present && s.def.Lifecycle == plan.Owned && !s.def.Accept, "inspect %s, which is %s and %s", s.def.Name, s.phase, s.def.Lifecycle)
+	s.inspecting = true
 	w.later("socket "+string(s.def.Name), func() flow.Event {
+		s.inspecting = false
 		return flow.Inspected{Socket: s.def.Name, Waiting: make([]uint64, s.queue+s.denied)}
 	})
 }
@@ -343,16 +359,19 @@ func (w *world) serve(s *simSocket) {
 			return flow.Arrived{Socket: s.def.Name, Access: flow.Access{UID: 1000, GID: -1, PID: -1}}
 		})
 	}
-	w.later(name, func() flow.Event {
-		s.serving = false
-		switch {
-		case w.often("served"):
-			return flow.Served{Socket: s.def.Name}
-		case rapid.Bool().Draw(w.t, "broken"):
-			return flow.Broken{Socket: s.def.Name, Reason: "shut down"}
-		}
-		return flow.Served{Socket: s.def.Name, Reason: "too many open files"}
-	})
+	w.later(name, func() flow.Event { return w.taken(s) })
+}
+
+// taken ends a worker that took what waited.
+func (w *world) taken(s *simSocket) flow.Event {
+	s.serving = false
+	switch {
+	case w.often("served"):
+		return flow.Served{Socket: s.def.Name}
+	case rapid.Bool().Draw(w.t, "broken"):
+		return flow.Broken{Socket: s.def.Name, Reason: "shut down"}
+	}
+	return flow.Served{Socket: s.def.Name, Reason: "too many open files"}
 }
 
 // hook follows the hooks that drawPlan gives to every unit: "on-start UNIT".
@@ -381,6 +400,9 @@ func (w *world) exit() {
 	}
 	for _, svc := range w.services {
 		w.require(len(svc.procs) == 0, "exit while %s has processes", svc.def.Name)
+	}
+	for _, c := range w.connections {
+		w.require(c.dismissed, "exit with connection %d of %s", c.id, c.socket.def.Name)
 	}
 	w.require(len(w.timers) == 0, "exit with timers armed: %v", w.timers)
 	w.require(len(w.unanswered()) == 0, "exit without an answer to %v", w.unanswered())
@@ -413,5 +435,6 @@ func (w *world) request() flow.Request {
 func (w *world) fire(i int) {
 	id := w.timers[i]
 	w.timers = slices.Delete(w.timers, i, i+1)
+	w.newWindow(id)
 	w.step(flow.TimerFired{Timer: id})
 }

@@ -196,6 +196,11 @@ func outOfDescriptors(tb testing.TB) {
 			tb.Errorf("Serve = %q, want %q", errText(err), want)
 		}
 	}
+	err = s.Accept(tb.Context(), 1, func(c Connection) { tb.Errorf("connection %+v", c) })
+	var retry *RetryError
+	if !errors.As(err, &retry) || !errors.Is(err, unix.EMFILE) {
+		tb.Errorf("Accept = %q, want EMFILE that may be tried again", errText(err))
+	}
 	expectEvents(tb, set) // not armed in the meantime: nothing spins
 	must(tb, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
 	must(tb, set.Arm(1))

@@ -2720,6 +2720,150 @@ func (x *NamesResponse) GetSignals() []string {
 	return nil
 }
 
+type ExplainAccessRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Socket        string                 `protobuf:"bytes,1,opt,name=socket,proto3" json:"socket,omitempty"`
+	Uid           uint32                 `protobuf:"varint,2,opt,name=uid,proto3" json:"uid,omitempty"`
+	User          string                 `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`     // the name of that user, if it has one
+	Groups        []string               `protobuf:"bytes,4,rep,name=groups,proto3" json:"groups,omitempty"` // names and numbers
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainAccessRequest) Reset() {
+	*x = ExplainAccessRequest{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainAccessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainAccessRequest) ProtoMessage() {}
+
+func (x *ExplainAccessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainAccessRequest.ProtoReflect.Descriptor instead.
+func (*ExplainAccessRequest) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ExplainAccessRequest) GetSocket() string {
+	if x != nil {
+		return x.Socket
+	}
+	return ""
+}
+
+func (x *ExplainAccessRequest) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *ExplainAccessRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ExplainAccessRequest) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+type ExplainAccessResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Socket        string                 `protobuf:"bytes,1,opt,name=socket,proto3" json:"socket,omitempty"` // the full name
+	Allowed       bool                   `protobuf:"varint,2,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	Grounds       []string               `protobuf:"bytes,3,rep,name=grounds,proto3" json:"grounds,omitempty"`         // what lets them in, or why nothing does; for people
+	Enforcement   string                 `protobuf:"bytes,4,opt,name=enforcement,proto3" json:"enforcement,omitempty"` // what keeps others out: nothing, kernel, screening, accept
+	Detail        string                 `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`           // the same for people
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainAccessResponse) Reset() {
+	*x = ExplainAccessResponse{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainAccessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainAccessResponse) ProtoMessage() {}
+
+func (x *ExplainAccessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainAccessResponse.ProtoReflect.Descriptor instead.
+func (*ExplainAccessResponse) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ExplainAccessResponse) GetSocket() string {
+	if x != nil {
+		return x.Socket
+	}
+	return ""
+}
+
+func (x *ExplainAccessResponse) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *ExplainAccessResponse) GetGrounds() []string {
+	if x != nil {
+		return x.Grounds
+	}
+	return nil
+}
+
+func (x *ExplainAccessResponse) GetEnforcement() string {
+	if x != nil {
+		return x.Enforcement
+	}
+	return ""
+}
+
+func (x *ExplainAccessResponse) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 var File_api_rind_control_v1_control_proto protoreflect.FileDescriptor
 
 const file_api_rind_control_v1_control_proto_rawDesc = "" +
@@ -2914,7 +3058,18 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\bservices\x18\x02 \x03(\tR\bservices\x12\x16\n" +
 	"\x06timers\x18\x03 \x03(\tR\x06timers\x12\x16\n" +
 	"\x06states\x18\x04 \x03(\tR\x06states\x12\x18\n" +
-	"\asignals\x18\x05 \x03(\tR\asignals*R\n" +
+	"\asignals\x18\x05 \x03(\tR\asignals\"l\n" +
+	"\x14ExplainAccessRequest\x12\x16\n" +
+	"\x06socket\x18\x01 \x01(\tR\x06socket\x12\x10\n" +
+	"\x03uid\x18\x02 \x01(\rR\x03uid\x12\x12\n" +
+	"\x04user\x18\x03 \x01(\tR\x04user\x12\x16\n" +
+	"\x06groups\x18\x04 \x03(\tR\x06groups\"\x9d\x01\n" +
+	"\x15ExplainAccessResponse\x12\x16\n" +
+	"\x06socket\x18\x01 \x01(\tR\x06socket\x12\x18\n" +
+	"\aallowed\x18\x02 \x01(\bR\aallowed\x12\x18\n" +
+	"\agrounds\x18\x03 \x03(\tR\agrounds\x12 \n" +
+	"\venforcement\x18\x04 \x01(\tR\venforcement\x12\x16\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail*R\n" +
 	"\bUnitKind\x12\x19\n" +
 	"\x15UNIT_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10UNIT_KIND_SOCKET\x10\x01\x12\x15\n" +
@@ -2926,7 +3081,7 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x0eOUTCOME_FAILED\x10\x03\x12\x18\n" +
 	"\x14OUTCOME_UNKNOWN_UNIT\x10\x04\x12\x15\n" +
 	"\x11OUTCOME_AMBIGUOUS\x10\x05\x12\x12\n" +
-	"\x0eOUTCOME_DENIED\x10\x062\xf8\a\n" +
+	"\x0eOUTCOME_DENIED\x10\x062\xda\b\n" +
 	"\x0eControlService\x12K\n" +
 	"\x06Status\x12\x1e.rind.control.v1.StatusRequest\x1a\x1f.rind.control.v1.StatusResponse\"\x00\x12H\n" +
 	"\x05Names\x12\x1d.rind.control.v1.NamesRequest\x1a\x1e.rind.control.v1.NamesResponse\"\x00\x12H\n" +
@@ -2939,7 +3094,8 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x06Resume\x12\x1e.rind.control.v1.ResumeRequest\x1a\x1f.rind.control.v1.ResumeResponse\"\x00\x12J\n" +
 	"\x05Watch\x12\x1d.rind.control.v1.WatchRequest\x1a\x1e.rind.control.v1.WatchResponse\"\x000\x01\x12E\n" +
 	"\x04Logs\x12\x1c.rind.control.v1.LogsRequest\x1a\x1d.rind.control.v1.LogsResponse\"\x00\x12K\n" +
-	"\x06Reload\x12\x1e.rind.control.v1.ReloadRequest\x1a\x1f.rind.control.v1.ReloadResponse\"\x00\x12Q\n" +
+	"\x06Reload\x12\x1e.rind.control.v1.ReloadRequest\x1a\x1f.rind.control.v1.ReloadResponse\"\x00\x12`\n" +
+	"\rExplainAccess\x12%.rind.control.v1.ExplainAccessRequest\x1a&.rind.control.v1.ExplainAccessResponse\"\x00\x12Q\n" +
 	"\bShutdown\x12 .rind.control.v1.ShutdownRequest\x1a!.rind.control.v1.ShutdownResponse\"\x00B<Z:github.com/rind-sockets/rind/api/rind/control/v1;controlv1b\x06proto3"
 
 var (
@@ -2955,49 +3111,51 @@ func file_api_rind_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_api_rind_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_rind_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_api_rind_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_api_rind_control_v1_control_proto_goTypes = []any{
-	(UnitKind)(0),               // 0: rind.control.v1.UnitKind
-	(Outcome)(0),                // 1: rind.control.v1.Outcome
-	(*StatusRequest)(nil),       // 2: rind.control.v1.StatusRequest
-	(*StatusResponse)(nil),      // 3: rind.control.v1.StatusResponse
-	(*StoreStatus)(nil),         // 4: rind.control.v1.StoreStatus
-	(*SocketStatus)(nil),        // 5: rind.control.v1.SocketStatus
-	(*Denials)(nil),             // 6: rind.control.v1.Denials
-	(*ServiceStatus)(nil),       // 7: rind.control.v1.ServiceStatus
-	(*InstanceStatus)(nil),      // 8: rind.control.v1.InstanceStatus
-	(*TimerStatus)(nil),         // 9: rind.control.v1.TimerStatus
-	(*StateStatus)(nil),         // 10: rind.control.v1.StateStatus
-	(*PluginStatus)(nil),        // 11: rind.control.v1.PluginStatus
-	(*Payload)(nil),             // 12: rind.control.v1.Payload
-	(*StartRequest)(nil),        // 13: rind.control.v1.StartRequest
-	(*StartResponse)(nil),       // 14: rind.control.v1.StartResponse
-	(*StopRequest)(nil),         // 15: rind.control.v1.StopRequest
-	(*StopResponse)(nil),        // 16: rind.control.v1.StopResponse
-	(*UnitResult)(nil),          // 17: rind.control.v1.UnitResult
-	(*SetStateRequest)(nil),     // 18: rind.control.v1.SetStateRequest
-	(*SetStateResponse)(nil),    // 19: rind.control.v1.SetStateResponse
-	(*RemoveStateRequest)(nil),  // 20: rind.control.v1.RemoveStateRequest
-	(*RemoveStateResponse)(nil), // 21: rind.control.v1.RemoveStateResponse
-	(*EmitRequest)(nil),         // 22: rind.control.v1.EmitRequest
-	(*EmitResponse)(nil),        // 23: rind.control.v1.EmitResponse
-	(*ShutdownRequest)(nil),     // 24: rind.control.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),    // 25: rind.control.v1.ShutdownResponse
-	(*PauseRequest)(nil),        // 26: rind.control.v1.PauseRequest
-	(*PauseResponse)(nil),       // 27: rind.control.v1.PauseResponse
-	(*ResumeRequest)(nil),       // 28: rind.control.v1.ResumeRequest
-	(*ResumeResponse)(nil),      // 29: rind.control.v1.ResumeResponse
-	(*WatchRequest)(nil),        // 30: rind.control.v1.WatchRequest
-	(*WatchResponse)(nil),       // 31: rind.control.v1.WatchResponse
-	(*UnitEvent)(nil),           // 32: rind.control.v1.UnitEvent
-	(*FlowEvent)(nil),           // 33: rind.control.v1.FlowEvent
-	(*LogsRequest)(nil),         // 34: rind.control.v1.LogsRequest
-	(*LogsResponse)(nil),        // 35: rind.control.v1.LogsResponse
-	(*LogLine)(nil),             // 36: rind.control.v1.LogLine
-	(*ReloadRequest)(nil),       // 37: rind.control.v1.ReloadRequest
-	(*ReloadResponse)(nil),      // 38: rind.control.v1.ReloadResponse
-	(*NamesRequest)(nil),        // 39: rind.control.v1.NamesRequest
-	(*NamesResponse)(nil),       // 40: rind.control.v1.NamesResponse
+	(UnitKind)(0),                 // 0: rind.control.v1.UnitKind
+	(Outcome)(0),                  // 1: rind.control.v1.Outcome
+	(*StatusRequest)(nil),         // 2: rind.control.v1.StatusRequest
+	(*StatusResponse)(nil),        // 3: rind.control.v1.StatusResponse
+	(*StoreStatus)(nil),           // 4: rind.control.v1.StoreStatus
+	(*SocketStatus)(nil),          // 5: rind.control.v1.SocketStatus
+	(*Denials)(nil),               // 6: rind.control.v1.Denials
+	(*ServiceStatus)(nil),         // 7: rind.control.v1.ServiceStatus
+	(*InstanceStatus)(nil),        // 8: rind.control.v1.InstanceStatus
+	(*TimerStatus)(nil),           // 9: rind.control.v1.TimerStatus
+	(*StateStatus)(nil),           // 10: rind.control.v1.StateStatus
+	(*PluginStatus)(nil),          // 11: rind.control.v1.PluginStatus
+	(*Payload)(nil),               // 12: rind.control.v1.Payload
+	(*StartRequest)(nil),          // 13: rind.control.v1.StartRequest
+	(*StartResponse)(nil),         // 14: rind.control.v1.StartResponse
+	(*StopRequest)(nil),           // 15: rind.control.v1.StopRequest
+	(*StopResponse)(nil),          // 16: rind.control.v1.StopResponse
+	(*UnitResult)(nil),            // 17: rind.control.v1.UnitResult
+	(*SetStateRequest)(nil),       // 18: rind.control.v1.SetStateRequest
+	(*SetStateResponse)(nil),      // 19: rind.control.v1.SetStateResponse
+	(*RemoveStateRequest)(nil),    // 20: rind.control.v1.RemoveStateRequest
+	(*RemoveStateResponse)(nil),   // 21: rind.control.v1.RemoveStateResponse
+	(*EmitRequest)(nil),           // 22: rind.control.v1.EmitRequest
+	(*EmitResponse)(nil),          // 23: rind.control.v1.EmitResponse
+	(*ShutdownRequest)(nil),       // 24: rind.control.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),      // 25: rind.control.v1.ShutdownResponse
+	(*PauseRequest)(nil),          // 26: rind.control.v1.PauseRequest
+	(*PauseResponse)(nil),         // 27: rind.control.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 28: rind.control.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 29: rind.control.v1.ResumeResponse
+	(*WatchRequest)(nil),          // 30: rind.control.v1.WatchRequest
+	(*WatchResponse)(nil),         // 31: rind.control.v1.WatchResponse
+	(*UnitEvent)(nil),             // 32: rind.control.v1.UnitEvent
+	(*FlowEvent)(nil),             // 33: rind.control.v1.FlowEvent
+	(*LogsRequest)(nil),           // 34: rind.control.v1.LogsRequest
+	(*LogsResponse)(nil),          // 35: rind.control.v1.LogsResponse
+	(*LogLine)(nil),               // 36: rind.control.v1.LogLine
+	(*ReloadRequest)(nil),         // 37: rind.control.v1.ReloadRequest
+	(*ReloadResponse)(nil),        // 38: rind.control.v1.ReloadResponse
+	(*NamesRequest)(nil),          // 39: rind.control.v1.NamesRequest
+	(*NamesResponse)(nil),         // 40: rind.control.v1.NamesResponse
+	(*ExplainAccessRequest)(nil),  // 41: rind.control.v1.ExplainAccessRequest
+	(*ExplainAccessResponse)(nil), // 42: rind.control.v1.ExplainAccessResponse
 }
 var file_api_rind_control_v1_control_proto_depIdxs = []int32{
 	5,  // 0: rind.control.v1.StatusResponse.sockets:type_name -> rind.control.v1.SocketStatus
@@ -3036,22 +3194,24 @@ var file_api_rind_control_v1_control_proto_depIdxs = []int32{
 	30, // 33: rind.control.v1.ControlService.Watch:input_type -> rind.control.v1.WatchRequest
 	34, // 34: rind.control.v1.ControlService.Logs:input_type -> rind.control.v1.LogsRequest
 	37, // 35: rind.control.v1.ControlService.Reload:input_type -> rind.control.v1.ReloadRequest
-	24, // 36: rind.control.v1.ControlService.Shutdown:input_type -> rind.control.v1.ShutdownRequest
-	3,  // 37: rind.control.v1.ControlService.Status:output_type -> rind.control.v1.StatusResponse
-	40, // 38: rind.control.v1.ControlService.Names:output_type -> rind.control.v1.NamesResponse
-	14, // 39: rind.control.v1.ControlService.Start:output_type -> rind.control.v1.StartResponse
-	16, // 40: rind.control.v1.ControlService.Stop:output_type -> rind.control.v1.StopResponse
-	19, // 41: rind.control.v1.ControlService.SetState:output_type -> rind.control.v1.SetStateResponse
-	21, // 42: rind.control.v1.ControlService.RemoveState:output_type -> rind.control.v1.RemoveStateResponse
-	23, // 43: rind.control.v1.ControlService.Emit:output_type -> rind.control.v1.EmitResponse
-	27, // 44: rind.control.v1.ControlService.Pause:output_type -> rind.control.v1.PauseResponse
-	29, // 45: rind.control.v1.ControlService.Resume:output_type -> rind.control.v1.ResumeResponse
-	31, // 46: rind.control.v1.ControlService.Watch:output_type -> rind.control.v1.WatchResponse
-	35, // 47: rind.control.v1.ControlService.Logs:output_type -> rind.control.v1.LogsResponse
-	38, // 48: rind.control.v1.ControlService.Reload:output_type -> rind.control.v1.ReloadResponse
-	25, // 49: rind.control.v1.ControlService.Shutdown:output_type -> rind.control.v1.ShutdownResponse
-	37, // [37:50] is the sub-list for method output_type
-	24, // [24:37] is the sub-list for method input_type
+	41, // 36: rind.control.v1.ControlService.ExplainAccess:input_type -> rind.control.v1.ExplainAccessRequest
+	24, // 37: rind.control.v1.ControlService.Shutdown:input_type -> rind.control.v1.ShutdownRequest
+	3,  // 38: rind.control.v1.ControlService.Status:output_type -> rind.control.v1.StatusResponse
+	40, // 39: rind.control.v1.ControlService.Names:output_type -> rind.control.v1.NamesResponse
+	14, // 40: rind.control.v1.ControlService.Start:output_type -> rind.control.v1.StartResponse
+	16, // 41: rind.control.v1.ControlService.Stop:output_type -> rind.control.v1.StopResponse
+	19, // 42: rind.control.v1.ControlService.SetState:output_type -> rind.control.v1.SetStateResponse
+	21, // 43: rind.control.v1.ControlService.RemoveState:output_type -> rind.control.v1.RemoveStateResponse
+	23, // 44: rind.control.v1.ControlService.Emit:output_type -> rind.control.v1.EmitResponse
+	27, // 45: rind.control.v1.ControlService.Pause:output_type -> rind.control.v1.PauseResponse
+	29, // 46: rind.control.v1.ControlService.Resume:output_type -> rind.control.v1.ResumeResponse
+	31, // 47: rind.control.v1.ControlService.Watch:output_type -> rind.control.v1.WatchResponse
+	35, // 48: rind.control.v1.ControlService.Logs:output_type -> rind.control.v1.LogsResponse
+	38, // 49: rind.control.v1.ControlService.Reload:output_type -> rind.control.v1.ReloadResponse
+	42, // 50: rind.control.v1.ControlService.ExplainAccess:output_type -> rind.control.v1.ExplainAccessResponse
+	25, // 51: rind.control.v1.ControlService.Shutdown:output_type -> rind.control.v1.ShutdownResponse
+	38, // [38:52] is the sub-list for method output_type
+	24, // [24:38] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name
@@ -3079,7 +3239,7 @@ func file_api_rind_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_rind_control_v1_control_proto_rawDesc), len(file_api_rind_control_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   39,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

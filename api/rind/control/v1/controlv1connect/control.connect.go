@@ -71,6 +71,9 @@ const (
 	ControlServiceLogsProcedure = "/rind.control.v1.ControlService/Logs"
 	// ControlServiceReloadProcedure is the fully-qualified name of the ControlService's Reload RPC.
 	ControlServiceReloadProcedure = "/rind.control.v1.ControlService/Reload"
+	// ControlServiceExplainAccessProcedure is the fully-qualified name of the ControlService's
+	// ExplainAccess RPC.
+	ControlServiceExplainAccessProcedure = "/rind.control.v1.ControlService/ExplainAccess"
 	// ControlServiceShutdownProcedure is the fully-qualified name of the ControlService's Shutdown RPC.
 	ControlServiceShutdownProcedure = "/rind.control.v1.ControlService/Shutdown"
 )
@@ -108,6 +111,9 @@ type ControlServiceClient interface {
 	// cannot be applied changes nothing and fails with failed_precondition. The answer
 	// comes when the sockets that it moves are open or closed, 10 seconds at most.
 	Reload(context.Context, *v1.ReloadRequest) (*v1.ReloadResponse, error)
+	// ExplainAccess says whether somebody may connect to a socket, and why. Everybody
+	// may ask about their own uid.
+	ExplainAccess(context.Context, *v1.ExplainAccessRequest) (*v1.ExplainAccessResponse, error)
 	// Shutdown begins an orderly shutdown and does not wait for its end.
 	Shutdown(context.Context, *v1.ShutdownRequest) (*v1.ShutdownResponse, error)
 }
@@ -195,6 +201,12 @@ func NewControlServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(controlServiceMethods.ByName("Reload")),
 			connect.WithClientOptions(opts...),
 		),
+		explainAccess: connect.NewClient[v1.ExplainAccessRequest, v1.ExplainAccessResponse](
+			httpClient,
+			baseURL+ControlServiceExplainAccessProcedure,
+			connect.WithSchema(controlServiceMethods.ByName("ExplainAccess")),
+			connect.WithClientOptions(opts...),
+		),
 		shutdown: connect.NewClient[v1.ShutdownRequest, v1.ShutdownResponse](
 			httpClient,
 			baseURL+ControlServiceShutdownProcedure,
@@ -206,19 +218,20 @@ func NewControlServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 
 // controlServiceClient implements ControlServiceClient.
 type controlServiceClient struct {
-	status      *connect.Client[v1.StatusRequest, v1.StatusResponse]
-	names       *connect.Client[v1.NamesRequest, v1.NamesResponse]
-	start       *connect.Client[v1.StartRequest, v1.StartResponse]
-	stop        *connect.Client[v1.StopRequest, v1.StopResponse]
-	setState    *connect.Client[v1.SetStateRequest, v1.SetStateResponse]
-	removeState *connect.Client[v1.RemoveStateRequest, v1.RemoveStateResponse]
-	emit        *connect.Client[v1.EmitRequest, v1.EmitResponse]
-	pause       *connect.Client[v1.PauseRequest, v1.PauseResponse]
-	resume      *connect.Client[v1.ResumeRequest, v1.ResumeResponse]
-	watch       *connect.Client[v1.WatchRequest, v1.WatchResponse]
-	logs        *connect.Client[v1.LogsRequest, v1.LogsResponse]
-	reload      *connect.Client[v1.ReloadRequest, v1.ReloadResponse]
-	shutdown    *connect.Client[v1.ShutdownRequest, v1.ShutdownResponse]
+	status        *connect.Client[v1.StatusRequest, v1.StatusResponse]
+	names         *connect.Client[v1.NamesRequest, v1.NamesResponse]
+	start         *connect.Client[v1.StartRequest, v1.StartResponse]
+	stop          *connect.Client[v1.StopRequest, v1.StopResponse]
+	setState      *connect.Client[v1.SetStateRequest, v1.SetStateResponse]
+	removeState   *connect.Client[v1.RemoveStateRequest, v1.RemoveStateResponse]
+	emit          *connect.Client[v1.EmitRequest, v1.EmitResponse]
+	pause         *connect.Client[v1.PauseRequest, v1.PauseResponse]
+	resume        *connect.Client[v1.ResumeRequest, v1.ResumeResponse]
+	watch         *connect.Client[v1.WatchRequest, v1.WatchResponse]
+	logs          *connect.Client[v1.LogsRequest, v1.LogsResponse]
+	reload        *connect.Client[v1.ReloadRequest, v1.ReloadResponse]
+	explainAccess *connect.Client[v1.ExplainAccessRequest, v1.ExplainAccessResponse]
+	shutdown      *connect.Client[v1.ShutdownRequest, v1.ShutdownResponse]
 }
 
 // Status calls rind.control.v1.ControlService.Status.
@@ -325,6 +338,15 @@ func (c *controlServiceClient) Reload(ctx context.Context, req *v1.ReloadRequest
 	return nil, err
 }
 
+// ExplainAccess calls rind.control.v1.ControlService.ExplainAccess.
+func (c *controlServiceClient) ExplainAccess(ctx context.Context, req *v1.ExplainAccessRequest) (*v1.ExplainAccessResponse, error) {
+	response, err := c.explainAccess.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // Shutdown calls rind.control.v1.ControlService.Shutdown.
 func (c *controlServiceClient) Shutdown(ctx context.Context, req *v1.ShutdownRequest) (*v1.ShutdownResponse, error) {
 	response, err := c.shutdown.CallUnary(ctx, connect.NewRequest(req))
@@ -367,6 +389,9 @@ type ControlServiceHandler interface {
 	// cannot be applied changes nothing and fails with failed_precondition. The answer
 	// comes when the sockets that it moves are open or closed, 10 seconds at most.
 	Reload(context.Context, *v1.ReloadRequest) (*v1.ReloadResponse, error)
+	// ExplainAccess says whether somebody may connect to a socket, and why. Everybody
+	// may ask about their own uid.
+	ExplainAccess(context.Context, *v1.ExplainAccessRequest) (*v1.ExplainAccessResponse, error)
 	// Shutdown begins an orderly shutdown and does not wait for its end.
 	Shutdown(context.Context, *v1.ShutdownRequest) (*v1.ShutdownResponse, error)
 }
@@ -450,6 +475,12 @@ func NewControlServiceHandler(svc ControlServiceHandler, opts ...connect.Handler
 		connect.WithSchema(controlServiceMethods.ByName("Reload")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlServiceExplainAccessHandler := connect.NewUnaryHandlerSimple(
+		ControlServiceExplainAccessProcedure,
+		svc.ExplainAccess,
+		connect.WithSchema(controlServiceMethods.ByName("ExplainAccess")),
+		connect.WithHandlerOptions(opts...),
+	)
 	controlServiceShutdownHandler := connect.NewUnaryHandlerSimple(
 		ControlServiceShutdownProcedure,
 		svc.Shutdown,
@@ -482,6 +513,8 @@ func NewControlServiceHandler(svc ControlServiceHandler, opts ...connect.Handler
 			controlServiceLogsHandler.ServeHTTP(w, r)
 		case ControlServiceReloadProcedure:
 			controlServiceReloadHandler.ServeHTTP(w, r)
+		case ControlServiceExplainAccessProcedure:
+			controlServiceExplainAccessHandler.ServeHTTP(w, r)
 		case ControlServiceShutdownProcedure:
 			controlServiceShutdownHandler.ServeHTTP(w, r)
 		default:
@@ -539,6 +572,10 @@ func (UnimplementedControlServiceHandler) Logs(context.Context, *v1.LogsRequest)
 
 func (UnimplementedControlServiceHandler) Reload(context.Context, *v1.ReloadRequest) (*v1.ReloadResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rind.control.v1.ControlService.Reload is not implemented"))
+}
+
+func (UnimplementedControlServiceHandler) ExplainAccess(context.Context, *v1.ExplainAccessRequest) (*v1.ExplainAccessResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rind.control.v1.ControlService.ExplainAccess is not implemented"))
 }
 
 func (UnimplementedControlServiceHandler) Shutdown(context.Context, *v1.ShutdownRequest) (*v1.ShutdownResponse, error) {

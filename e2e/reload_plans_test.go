@@ -260,6 +260,10 @@ func TestReloadNotifies(t *testing.T) {
 		{"SIGHUP", func() { b.signal(syscall.SIGHUP) }},
 		{"command", func() { b.do("reload", other) }},
 		{"SIGHUP again", func() { b.signal(syscall.SIGHUP) }},
+		{"SIGHUP and no plan", func() {
+			b.write("plan.json", "{")
+			b.signal(syscall.SIGHUP)
+		}},
 	} {
 		before := monotonic(t)
 		tt.ask()

@@ -20,11 +20,14 @@ func systemUnit(t *testing.T) (path, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const installed = "ExecStart=/usr/bin/rindrun "
-	if !strings.Contains(string(shipped), installed) {
-		t.Fatalf("the unit file does not say %q", installed)
+	text = string(shipped)
+	for _, setting := range []string{"ExecStart=", "ExecReload="} {
+		const installed = "/usr/bin/rindrun "
+		if !strings.Contains(text, "\n"+setting+installed) {
+			t.Fatalf("the unit file does not say %s%s", setting, installed)
+		}
+		text = strings.Replace(text, setting+installed, setting+program("rindrun")+" ", 1)
 	}
-	text = strings.Replace(string(shipped), installed, "ExecStart="+program("rindrun")+" ", 1)
 	path = filepath.Join(t.TempDir(), "rindrun.service")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
@@ -89,8 +92,8 @@ func TestSystemdUnitSecurity(t *testing.T) {
 }
 
 // The shipped unit runs under a real systemd: the daemon is ready when systemd thinks
-// so, has control groups, journals with fields, is started again after a crash, and
-// stops in order.
+// so, has control groups, journals with fields, reloads, is started again after a crash,
+// when nothing of its services is left, and stops in order.
 func TestSystemdRunsTheUnit(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 || testing.Short() {
@@ -123,7 +126,10 @@ func TestSystemdRunsTheUnit(t *testing.T) {
 	}
 	for _, want := range []string{
 		"start: ActiveState=active", "answer: hi", "service groups: 1", "journalled: 1",
-		"killed: NRestarts=1", "killed: ActiveState=active", "answer after the restart: hi",
+		"reload: status 0", "reload: the same daemon", "reload: the same service", "reload: ActiveState=active", "answer of a new socket: hi",
+		"bad reload: status 1", "bad reload: told at once", "bad reload: ActiveState=active", "answer after a bad reload: hi", "bad reload in the journal: yes",
+		"killed: NRestarts=1", "killed: ActiveState=active", "killed: no service is left", "answer after the crash: hi",
+		"restart: status 0", "restart: another daemon", "restart: no service is left", "answer after the restart: hi",
 		"stop: Result=success", "stop: ExecMainStatus=0", "sockets left: 0", "end",
 	} {
 		if !strings.Contains("\n"+string(log), "\n"+want+"\n") {

@@ -59,6 +59,11 @@ func (d *daemon) reload(ctx context.Context, r control.Reload) (control.Reloaded
 	case <-ctx.Done():
 		return control.Reloaded{}, context.Cause(ctx) // whoever asked has gone
 	}
+	if r.By == bySignal {
+		// A service manager waits for the end of what it has asked for, whatever comes
+		// of it.
+		defer d.announce()()
+	}
 	p, err := d.opts.Load(r.Path)
 	if err != nil {
 		return control.Reloaded{}, err
@@ -72,9 +77,8 @@ func (d *daemon) reload(ctx context.Context, r control.Reload) (control.Reloaded
 	if r.DryRun {
 		return out, nil
 	}
-	if d.observed.ready.Load() { // else READY=1 is still to come, or there is an end instead
-		d.tell(d.opts.Reloading)
-		defer d.tell(d.opts.Ready)
+	if r.By != bySignal {
+		defer d.announce()()
 	}
 	next := prepared{plan: p, rules: resolveRules(p, d.log), show: d.server.SetPlan(p)}
 	// The answer is waited for also if whoever asked has gone: the plan is taken over
@@ -193,7 +197,7 @@ func (d *daemon) reloadFile(ctx context.Context) {
 		d.log.WarnContext(ctx, "reload refused: the plan is from no file")
 		return
 	}
-	out, err := d.reload(ctx, control.Reload{By: "signal"})
+	out, err := d.reload(ctx, control.Reload{By: bySignal})
 	switch {
 	case err != nil && out.Plan == nil:
 		d.log.ErrorContext(ctx, "reload failed, the plan before goes on", slog.Any("error", err))
@@ -203,6 +207,19 @@ func (d *daemon) reloadFile(ctx context.Context) {
 	for _, text := range out.Problems {
 		d.log.ErrorContext(ctx, "reload is not complete", slog.String("problem", text))
 	}
+}
+
+// bySignal is who asks for the reload of a [Options.Reload].
+const bySignal = "signal"
+
+// announce tells the service manager that a reload begins, and returns what tells it
+// that it is over.
+func (d *daemon) announce() (over func()) {
+	if !d.observed.ready.Load() { // READY=1 is still to come, or there is an end instead
+		return func() {}
+	}
+	d.tell(d.opts.Reloading)
+	return func() { d.tell(d.opts.Ready) }
 }
 
 // tell tells the service manager of a reload.

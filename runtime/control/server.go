@@ -58,6 +58,9 @@ type Options struct {
 	// changes. Nil refuses.
 	Reload func(ctx context.Context, r Reload) (Reloaded, error)
 
+	// Grant changes who holds a permission. Nil refuses.
+	Grant func(ctx context.Context, g Grant) (Granted, error)
+
 	// Logs returns the last lines that these services have printed, at most so many
 	// of each; 0 is all that is kept. Nil has none.
 	Logs func(services []string, lines int) []*controlv1.LogLine

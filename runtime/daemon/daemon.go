@@ -114,6 +114,7 @@ type daemon struct {
 	begin   time.Time
 	server  *control.Server
 
+	addresses *addresses
 	sockets   *sockets
 	commands  *commands
 	processes *processes
@@ -205,6 +206,8 @@ func (d *daemon) run(ctx context.Context) error {
 	go func() { watching <- d.watch(work, set) }()
 	listening := make(chan struct{})
 	go d.listen(work, listening)
+	following := make(chan struct{})
+	go d.addresses.follow(work, following)
 
 	d.processes.open()
 	recorder := d.startRecord()
@@ -221,6 +224,7 @@ func (d *daemon) run(ctx context.Context) error {
 	d.relay.end() // what services have printed is still on its way
 	errs = append(errs, <-watching, set.Close())
 	<-listening
+	<-following
 	d.tasks.Wait()
 	errs = append(errs, d.processes.close())
 	return errors.Join(errs...)
@@ -232,6 +236,7 @@ func (d *daemon) assemble(work context.Context, set *listen.Set) {
 	environ := inherited(d.opts.Environ)
 	d.loop = loop.New(flow.New(d.opts.Plan, d.config()), d.log)
 	d.commands = newCommands(r, environ)
+	d.addresses = &addresses{log: d.log, changed: func() { d.loop.Post(flow.AddressesChanged{}) }}
 	d.sockets = newSockets(work, d, set)
 	d.processes = newProcesses(r, d, environ)
 	d.loop.Connect(d.sockets, d.processes, loop.Hooks{

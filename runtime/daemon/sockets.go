@@ -120,7 +120,11 @@ func (s *sockets) Open(names []plan.Name) {
 func (s *sockets) openAll(defs []*plan.Socket) {
 	o := opener{host: s.daemon.host, plan: s.daemon.opts.Plan, rules: s.daemon.rules, socketDir: s.daemon.opts.SocketDir}
 	s.daemon.tasks.Go(func() {
+		before := s.daemon.addresses.changes.Load()
 		o.open(s.opening, defs, func(def *plan.Socket, r opened) {
+			if r.absent {
+				defer s.daemon.addresses.missed(before)
+			}
 			s.daemon.loop.Deliver(
 				func() flow.Event { return s.opened(def, o.rules[def.Name], r) },
 				func() { s.complain(def.Name, r.discard()) },
@@ -133,7 +137,7 @@ func (s *sockets) openAll(defs []*plan.Socket) {
 // which may have changed meanwhile.
 func (s *sockets) opened(def *plan.Socket, rule *peer.Rule, r opened) flow.Event {
 	if r.err != nil {
-		return flow.OpenFailed{Socket: def.Name, Reason: r.err.Error(), Retry: r.retry}
+		return flow.OpenFailed{Socket: def.Name, Reason: r.err.Error(), Retry: r.retry, Absent: r.absent}
 	}
 	s.lastID++
 	li := &listener{name: def.Name, def: def, id: s.lastID, fd: r.fd, facts: r.facts, denied: s.denied(def.Name)}

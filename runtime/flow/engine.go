@@ -282,6 +282,8 @@ func (e *Engine) handle(ev Event) {
 		e.socketOpened(ev)
 	case OpenFailed:
 		e.socketFailed(ev)
+	case AddressesChanged:
+		e.addressesChanged()
 	case Closed:
 		e.socketClosed(ev)
 	case Broken:

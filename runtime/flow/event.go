@@ -112,12 +112,18 @@ type (
 	}
 
 	// OpenFailed answers [OpenSocket]: nothing was left behind. Retry means that
-	// the same attempt may succeed later without anybody's doing.
+	// the same attempt may succeed later without anybody's doing; Absent, that it
+	// may when [AddressesChanged].
 	OpenFailed struct {
 		Socket plan.Name
 		Reason string
 		Retry  bool
+		Absent bool `json:",omitempty"`
 	}
+
+	// AddressesChanged: the machine has other addresses or interfaces than before.
+	// It comes only once there was an OpenFailed for that reason.
+	AddressesChanged struct{}
 
 	// Closed answers [CloseSocket]: the endpoint is gone.
 	Closed struct{ Socket plan.Name }
@@ -274,33 +280,34 @@ func (s ExitStatus) Crashed() bool {
 	return true
 }
 
-func (Boot) isEvent()           {}
-func (Reload) isEvent()         {}
-func (SetState) isEvent()       {}
-func (RemoveState) isEvent()    {}
-func (EmitSignal) isEvent()     {}
-func (StartSocket) isEvent()    {}
-func (PauseSocket) isEvent()    {}
-func (ResumeSocket) isEvent()   {}
-func (StopSocket) isEvent()     {}
-func (StartService) isEvent()   {}
-func (StopService) isEvent()    {}
-func (Shutdown) isEvent()       {}
-func (Opened) isEvent()         {}
-func (OpenFailed) isEvent()     {}
-func (Closed) isEvent()         {}
-func (Broken) isEvent()         {}
-func (Accessed) isEvent()       {}
-func (Inspected) isEvent()      {}
-func (Arrived) isEvent()        {}
-func (Connected) isEvent()      {}
-func (Denied) isEvent()         {}
-func (Screened) isEvent()       {}
-func (Served) isEvent()         {}
-func (Flushed) isEvent()        {}
-func (ProcessStarted) isEvent() {}
-func (ProcessFailed) isEvent()  {}
-func (ProcessExited) isEvent()  {}
-func (Notified) isEvent()       {}
-func (Evaluated) isEvent()      {}
-func (TimerFired) isEvent()     {}
+func (Boot) isEvent()             {}
+func (Reload) isEvent()           {}
+func (SetState) isEvent()         {}
+func (RemoveState) isEvent()      {}
+func (EmitSignal) isEvent()       {}
+func (StartSocket) isEvent()      {}
+func (PauseSocket) isEvent()      {}
+func (ResumeSocket) isEvent()     {}
+func (StopSocket) isEvent()       {}
+func (StartService) isEvent()     {}
+func (StopService) isEvent()      {}
+func (Shutdown) isEvent()         {}
+func (Opened) isEvent()           {}
+func (OpenFailed) isEvent()       {}
+func (Closed) isEvent()           {}
+func (AddressesChanged) isEvent() {}
+func (Broken) isEvent()           {}
+func (Accessed) isEvent()         {}
+func (Inspected) isEvent()        {}
+func (Arrived) isEvent()          {}
+func (Connected) isEvent()        {}
+func (Denied) isEvent()           {}
+func (Screened) isEvent()         {}
+func (Served) isEvent()           {}
+func (Flushed) isEvent()          {}
+func (ProcessStarted) isEvent()   {}
+func (ProcessFailed) isEvent()    {}
+func (ProcessExited) isEvent()    {}
+func (Notified) isEvent()         {}
+func (Evaluated) isEvent()        {}
+func (TimerFired) isEvent()       {}

@@ -282,7 +282,9 @@ func event(t *testing.T, s *script, d *datadriven.TestData) flow.Event {
 	case "opened":
 		return flow.Opened{Socket: a.name(), Addresses: []string{"127.0.0.1:80"}}
 	case "open-failed":
-		return flow.OpenFailed{Socket: a.name(), Reason: a.text("reason"), Retry: d.HasArg("retry")}
+		return flow.OpenFailed{Socket: a.name(), Reason: a.text("reason"), Retry: d.HasArg("retry") || d.HasArg("absent"), Absent: d.HasArg("absent")}
+	case "addresses-changed":
+		return flow.AddressesChanged{}
 	case "closed":
 		return flow.Closed{Socket: a.name()}
 	case "broken":

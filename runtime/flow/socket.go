@@ -44,6 +44,7 @@ type socket struct {
 	lastError string
 	addresses []string
 	options   []string // what became of them, see [Opened]
+	absent    bool     // its address was not there at the last attempt
 
 	// Of a reload, see reload.go.
 	leaving bool // the plan that was loaded last does not have it
@@ -264,11 +265,11 @@ func (e *Engine) socketFailed(ev OpenFailed) {
 		e.stopped(s)
 		return
 	}
-	s.lastError = ev.Reason
+	s.lastError, s.absent = ev.Reason, ev.Retry && ev.Absent
 	if ev.Retry {
 		d := doubled(minReopen, s.retries, maxReopen)
 		s.retries++
-		s.reason = fmt.Sprintf("%s; next attempt in %v", ev.Reason, d)
+		s.reason = fmt.Sprintf("%s; %s %v", ev.Reason, nextAttempt(s.absent), d)
 		e.report("socket not open yet", string(s.def.Name), s.reason)
 		e.arm(s.timer(TimerReopen), d)
 	} else {

@@ -140,6 +140,7 @@ func (w *world) noise() {
 		flow.Opened{Socket: "w@none"},
 		flow.Accessed{Socket: "w@none"},
 		flow.Broken{Socket: "w@none"},
+		flow.Unreachable{Socket: "w@none"},
 	}
 	if s.phase != coming {
 		events = append(events, flow.Opened{Socket: s.def.Name}, flow.OpenFailed{Socket: s.def.Name})

@@ -418,6 +418,7 @@ func (e *Engine) bindAnew(s *socket, cause string) {
 func (e *Engine) rebound(s *socket, ev Opened) {
 	s.awaits, s.serving, s.flushing = awaitNothing, false, false
 	s.addresses, s.options, s.reason, s.lastError = ev.Addresses, ev.Options, s.cause, ""
+	e.found(s)
 	if s.stale { // there was another reload meanwhile
 		e.bindAnew(s, s.cause)
 		return
@@ -426,6 +427,7 @@ func (e *Engine) rebound(s *socket, ev Opened) {
 		e.watch(s)
 	}
 	e.settleOwner(s, s.cause)
+	e.socketSettled(s)
 }
 
 // missed is told that a listener could not be opened, and reports whether that was
@@ -440,6 +442,8 @@ func (e *Engine) missed(s *socket, ev OpenFailed) bool {
 	case s.awaits == awaitRebound && s.stale:
 		s.stale = false
 		e.emit(OpenSocket{s.def.Name})
+	case s.awaits == awaitRebound && s.lost != "":
+		e.notFound(s, ev)
 	case s.awaits == awaitRebound:
 		s.awaits = awaitNothing
 		s.lastError = StillBound + ev.Reason

@@ -195,6 +195,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	watching := make(chan error, 1)
 	go func() { watching <- d.watch(work, set) }()
+	endNodes := d.sockets.noticeNodes()
 	listening := make(chan struct{})
 	go d.listen(work, listening)
 
@@ -214,7 +215,7 @@ func (d *daemon) run(ctx context.Context) error {
 	errs = append(errs, <-watching, set.Close())
 	<-listening
 	d.tasks.Wait()
-	errs = append(errs, d.processes.close())
+	errs = append(errs, d.processes.close(), endNodes())
 	return errors.Join(errs...)
 }
 

@@ -104,10 +104,15 @@ type daemon struct {
 	states    *states               // nil without a StateDir
 	variables map[string]cond.Value // that the environment overrides
 	rules     rules                 // the loop's, once it runs
-	reloads   reloads
-	moments   *moments
-	begin     time.Time
-	server    *control.Server
+
+	// grants is what was changed at run time about who holds the permissions. It belongs
+	// to who has the turn of reloads, once the daemon runs.
+	grants map[plan.Name]plan.Grant
+
+	reloads reloads
+	moments *moments
+	begin   time.Time
+	server  *control.Server
 
 	sockets   *sockets
 	commands  *commands
@@ -143,7 +148,6 @@ func Run(ctx context.Context, opts Options) error {
 	if d.variables, err = variables(opts.Plan, opts.Environ); err != nil {
 		return err
 	}
-	d.rules = resolveRules(opts.Plan, d.log)
 	lock, err := lockDir(opts.RuntimeDir)
 	if err != nil {
 		return err
@@ -177,16 +181,20 @@ func (d *daemon) run(ctx context.Context) error {
 	if err := d.openStates(work); err != nil {
 		return errors.Join(err, set.Close())
 	}
+	granted := d.withGrants(d.opts.Plan)
+	d.rules = resolveRules(granted, d.log)
 	controls := control.Options{
-		Plan: d.opts.Plan, Engine: d.loop, Facts: d.facts, Log: d.log,
+		Plan: granted, Grant: d.grant, Engine: d.loop, Facts: d.facts, Log: d.log,
 		Shutdown: func(cause string) { d.loop.Post(flow.Shutdown{Cause: cause}) },
 		Logs:     d.processes.last.last,
 	}
 	if d.opts.Load != nil {
 		controls.Reload = d.reload
 	}
+	d.reloads.turn <- struct{}{} // calls that need the server wait until it is there
 	server, err := control.Listen(work, d.opts.Control, controls)
 	d.server = server
+	<-d.reloads.turn
 	if err != nil {
 		return errors.Join(err, d.closeStates(work), set.Close())
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,6 +64,9 @@ type listener struct {
 	closing bool // close it as soon as nobody serves it
 
 	// Of sockets whose permissions are checked while clients wait.
+	rule        atomic.Pointer[peer.Rule] // who may now; nil: everybody. The loop stores it
+	restricting sync.Mutex                // one change of the list of its path at a time
+
 	denied    func(listen.Access)
 	forwarder listen.Forwarder
 	admitted  map[uint64]bool // who waited and may, at the last look; the loop's
@@ -127,7 +131,7 @@ func (s *sockets) openAll(defs []*plan.Socket) {
 		o.open(s.opening, defs, func(def *plan.Socket, r opened) {
 			s.watchNode(r)
 			s.daemon.loop.Deliver(
-				func() flow.Event { return s.opened(def, r) },
+				func() flow.Event { return s.opened(def, o.rules[def.Name], r) },
 				func() { s.discard(def.Name, r) },
 			)
 			s.checkNode(r)
@@ -135,13 +139,15 @@ func (s *sockets) openAll(defs []*plan.Socket) {
 	})
 }
 
-// opened takes over what a worker opened.
-func (s *sockets) opened(def *plan.Socket, r opened) flow.Event {
+// opened takes over what a worker opened. rule is who may access it as it was opened,
+// which may have changed meanwhile.
+func (s *sockets) opened(def *plan.Socket, rule *peer.Rule, r opened) flow.Event {
 	if r.err != nil {
 		return flow.OpenFailed{Socket: def.Name, Reason: r.err.Error(), Retry: r.retry}
 	}
 	s.lastID++
 	li := &listener{name: def.Name, def: def, id: s.lastID, fd: r.fd, facts: r.facts, denied: s.denied(def.Name), closed: make(chan struct{})}
+	li.rule.Store(rule)
 	if err := s.adopt(li); err != nil {
 		s.daemon.tasks.Go(func() { s.discard(def.Name, r) })
 		return flow.OpenFailed{Socket: def.Name, Reason: fmt.Sprintf("socket %s: %v", def.Name, err)}
@@ -152,6 +158,7 @@ func (s *sockets) opened(def *plan.Socket, r opened) flow.Event {
 		s.close(old)
 	}
 	s.open[def.Name], s.byID[li.id], s.byCookie[li.facts.Cookie] = li, li, li
+	s.followLater(s.followOne(li, s.daemon.rules[def.Name]))
 	return flow.Opened{Socket: def.Name, Addresses: r.addresses, Options: r.options}
 }
 
@@ -174,8 +181,11 @@ func (s *sockets) adopt(li *listener) error {
 		if !li.def.Accept && wantsData(li.def, li.facts.Stream) {
 			server.WantData()
 		}
-		if rule := s.daemon.rules[li.name]; rule != nil && li.facts.Stream {
-			server.SetGate(listen.Gate{Allow: rule.Allows, Denied: li.denied})
+		if li.rule.Load() != nil && li.facts.Stream {
+			server.SetGate(listen.Gate{
+				Allow:  func(c peer.Cred) bool { return li.rule.Load().Allows(c) },
+				Denied: li.denied,
+			})
 		}
 		li.server = server
 		li.life, li.cancel = context.WithCancel(s.ctx)

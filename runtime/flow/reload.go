@@ -417,8 +417,7 @@ func (e *Engine) bindAnew(s *socket, cause string) {
 // rebound is told that a socket has its new listener, and the old one is closed.
 func (e *Engine) rebound(s *socket, ev Opened) {
 	s.awaits, s.serving, s.flushing = awaitNothing, false, false
-	s.addresses, s.options, s.reason, s.lastError = ev.Addresses, ev.Options, s.cause, ""
-	e.found(s)
+	s.addresses, s.options, s.reason, s.lastError = ev.Addresses, ev.Options, e.found(s), ""
 	if s.stale { // there was another reload meanwhile
 		e.bindAnew(s, s.cause)
 		return

@@ -222,10 +222,7 @@ func (e *Engine) stopSocket(s *socket, w why) {
 		s.wait(w.from)
 		e.forgetLimit(s)
 		s.parked = ""
-		e.moveSocket(s, SocketStopping, w.text, false)
-		if s.awaits != awaitRebound { // else the answer on its way decides what to close
-			e.closeSocket(s)
-		}
+		e.closeOpen(s, w.text, false)
 	}
 }
 

@@ -1,10 +1,16 @@
 package flow
 
+import "strings"
+
 // broken replaces a listener that somebody has shut down. The socket has not
 // stopped, so no hook runs.
 func (e *Engine) broken(ev Broken) {
 	s := e.sockets[ev.Socket]
-	if s == nil || s.state != SocketListening && !s.serving || e.stopping || !s.open() || s.awaits == awaitRebound {
+	if s == nil || s.state != SocketListening && !s.serving || e.stopping || !s.open() {
+		return
+	}
+	if s.awaits == awaitRebound { // if that fails, it is found to be broken again
+		s.serving = false
 		return
 	}
 	e.cancel(s.timer(TimerResume)) // what waited is gone, and with it the reason to pause
@@ -33,6 +39,19 @@ func (e *Engine) unreachable(ev Unreachable) {
 	e.report("socket cannot be reached", string(s.def.Name), s.reason)
 }
 
+// closeOpen closes a socket that is open. If a new listener is on its way, its answer
+// decides what there is to close.
+func (e *Engine) closeOpen(s *socket, cause string, failure bool) {
+	seen := s.state == SocketListening && !s.busy()
+	e.moveSocket(s, SocketStopping, cause, failure)
+	switch {
+	case s.awaits != awaitRebound:
+		e.closeSocket(s)
+	case seen:
+		e.emit(Unwatch{s.def.Name})
+	}
+}
+
 // rebindLost binds a socket anew that nobody can reach, unless its owner has it.
 func (e *Engine) rebindLost(s *socket) {
 	if s.lost == "" || !s.open() || s.state == SocketHeld || s.awaits != awaitNothing || e.stopping {
@@ -43,13 +62,21 @@ func (e *Engine) rebindLost(s *socket) {
 	e.emit(OpenSocket{s.def.Name})
 }
 
-// found is told that a socket has a new listener.
-func (e *Engine) found(s *socket) {
+// found is told that a socket has a new listener, and returns the reason for the state
+// that it is in, which is also why it is paused.
+func (e *Engine) found(s *socket) string {
 	if s.lost == "" {
-		return
+		return s.cause
 	}
 	e.report("socket bound anew", string(s.def.Name), s.cause)
 	s.lost = ""
+	switch {
+	case s.state != SocketPaused:
+		return s.cause
+	case strings.Contains(s.reason, s.cause): // not the first time
+		return s.reason
+	}
+	return s.reason + "; " + s.cause
 }
 
 // notFound is told that a socket that nobody can reach could not be bound anew.

@@ -34,7 +34,8 @@ func TestS146NodeIsGone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{name: "renamed", want: "was renamed: bound anew", do: func(t *testing.T, path string) {
+		// To who looks only afterwards, it was deleted.
+		{name: "renamed", want: "bound anew", do: func(t *testing.T, path string) {
 			t.Helper()
 			if err := os.Rename(path, path+".away"); err != nil {
 				t.Fatal(err)

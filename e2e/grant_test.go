@@ -168,7 +168,7 @@ func TestS107GrantAndRevoke(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, uid := range strings.Fields(string(rung)) {
+	for uid := range strings.FieldsSeq(string(rung)) {
 		if !slices.Contains([]string{"0", "4001", "4003", "4006", "4008"}, uid) {
 			t.Errorf("the trigger ran for uid %s", uid)
 		}

@@ -70,15 +70,19 @@ func (q *queue) drop(uid uint32, l *lane) {
 	}
 }
 
-// readAhead reads the question of a call before it has its turn, so that others do not
-// wait for whoever sends it slowly. What is wrong with it is found by whoever reads it.
-func readAhead(w http.ResponseWriter, r *http.Request) {
+// readAhead returns a request whose body has been read, before the call has its turn:
+// others do not wait for whoever sends it slowly. What is wrong with it is found by
+// whoever reads it. The request of the server stays as it is, since the server looks at
+// its body to know whether the connection can have another request.
+func readAhead(w http.ResponseWriter, r *http.Request) *http.Request {
 	body := http.MaxBytesReader(w, r.Body, maxQuestion)
 	text, err := io.ReadAll(body)
 	if err == nil {
 		err = io.EOF
 	}
-	r.Body = &question{text: bytes.NewReader(text), end: err, Closer: body}
+	read := r.WithContext(r.Context())
+	read.Body = &question{text: bytes.NewReader(text), end: err, Closer: body}
+	return read
 }
 
 // question is a body that has been read, and how it ended.

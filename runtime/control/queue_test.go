@@ -96,8 +96,12 @@ func TestReadAhead(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(tt.in))
-			readAhead(httptest.NewRecorder(), r)
-			got, err := io.ReadAll(r.Body)
+			body := r.Body
+			read := readAhead(httptest.NewRecorder(), r)
+			if r.Body != body {
+				t.Error("the server's request has another body")
+			}
+			got, err := io.ReadAll(read.Body)
 			_, limit := errors.AsType[*http.MaxBytesError](err)
 			if limit != tt.wantLimit || !limit && (err != nil || string(got) != tt.in) {
 				t.Errorf("read %d of %d bytes, %v", len(got), len(tt.in), err)

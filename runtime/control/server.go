@@ -136,11 +136,13 @@ func (s *Server) bounded(next http.Handler, h *handler) http.Handler {
 		turn := &turn{leave: func() {}, conn: http.NewResponseController(w)}
 		if v, who := h.view.Load(), callerOf(r.Context()); !v.manages(who) {
 			if !v.known(who) {
-				readAhead(w, r)
+				r = readAhead(w, r)
 			}
 			leave, ok := asking.enter(r.Context(), who.countedAs())
-			if !ok {
-				return // so is the connection
+			if !ok { // nobody is there who reads it, or the request never came whole
+				w.Header().Set("Connection", "close")
+				http.Error(w, "the request did not arrive in time", http.StatusRequestTimeout)
+				return
 			}
 			defer leave()
 			turn.leave = leave

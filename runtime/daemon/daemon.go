@@ -204,6 +204,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	watching := make(chan error, 1)
 	go func() { watching <- d.watch(work, set) }()
+	endNodes := d.sockets.noticeNodes()
 	listening := make(chan struct{})
 	go d.listen(work, listening)
 	following := make(chan struct{})
@@ -226,7 +227,7 @@ func (d *daemon) run(ctx context.Context) error {
 	<-listening
 	<-following
 	d.tasks.Wait()
-	errs = append(errs, d.processes.close())
+	errs = append(errs, d.processes.close(), endNodes())
 	return errors.Join(errs...)
 }
 

@@ -224,13 +224,17 @@ func temporary(err error) bool {
 	return false
 }
 
-// withHolder adds to "address already in use" who uses it.
+// withHolder adds to "address already in use" who uses it. That this cannot be found
+// out is no other failure.
 func withHolder(err error, transport, address string) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
 	holder, herr := peer.Holder(transport, address)
-	if herr != nil || holder == "" {
+	if herr != nil {
+		holder = "held by a process that cannot be seen from here"
+	}
+	if holder == "" {
 		return err
 	}
 	return fmt.Errorf("%w: %s", err, holder)

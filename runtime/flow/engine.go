@@ -288,6 +288,8 @@ func (e *Engine) handle(ev Event) {
 		e.socketClosed(ev)
 	case Broken:
 		e.broken(ev)
+	case Unreachable:
+		e.unreachable(ev)
 	case Accessed:
 		e.accessed(ev)
 	case Inspected:
@@ -424,6 +426,8 @@ func nameOf(ev Event) string {
 	case Closed:
 		name = ev.Socket
 	case Broken:
+		name = ev.Socket
+	case Unreachable:
 		name = ev.Socket
 	case Accessed:
 		name = ev.Socket

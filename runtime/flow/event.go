@@ -136,6 +136,14 @@ type (
 		Reason string
 	}
 
+	// Unreachable says that nobody can reach a listener any more, though it works:
+	// its node in the file system is gone or somebody else's. It is bound anew,
+	// unless its owner has it; then when that is down.
+	Unreachable struct {
+		Socket plan.Name
+		Reason string // "the node /run/a.sock was deleted"
+	}
+
 	// Accessed says that a watched socket has something waiting.
 	Accessed struct{ Socket plan.Name }
 
@@ -297,6 +305,7 @@ func (OpenFailed) isEvent()       {}
 func (Closed) isEvent()           {}
 func (AddressesChanged) isEvent() {}
 func (Broken) isEvent()           {}
+func (Unreachable) isEvent()      {}
 func (Accessed) isEvent()         {}
 func (Inspected) isEvent()        {}
 func (Arrived) isEvent()          {}

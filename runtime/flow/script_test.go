@@ -289,6 +289,8 @@ func event(t *testing.T, s *script, d *datadriven.TestData) flow.Event {
 		return flow.Closed{Socket: a.name()}
 	case "broken":
 		return flow.Broken{Socket: a.name(), Reason: a.text("reason")}
+	case "unreachable":
+		return flow.Unreachable{Socket: a.name(), Reason: a.text("reason")}
 	case "accessed":
 		return flow.Accessed{Socket: a.name()}
 	case "inspected":

@@ -60,13 +60,15 @@ var mayImport = map[string][]string{
 	"runtime/record":                       {"plan", "plan/cond", "runtime/flow"},
 	"runtime/store":                        {"plan", "plan/cond"},
 	"runtime/notify":                       {},
-	"runtime/metrics":                      {"plan", "runtime/flow"},
+	"runtime/activation":                   {"plan", "runtime/flow"},
+	"runtime/metrics":                      {"plan", "runtime/activation", "runtime/flow"},
+	"runtime/tracing":                      {"plan", "runtime/activation", "runtime/flow"},
 	"runtime/peer":                         {},
 	"runtime/proc":                         {"runtime/proc/nofile"},
 	"runtime/proc/nofile":                  {},
 	"runtime/pluginhost":                   {"internal/fdpass", "plugins/transport/transportv1", "plugins/transport/wire"},
 	"runtime/control":                      {"api/rind/control/v1", "api/rind/control/v1/controlv1connect", "plan", "plan/cond", "runtime/flow", "runtime/loop", "runtime/peer"},
-	"runtime/daemon":                       {"api/rind/control/v1", "plan", "plan/cond", "plan/diff", "plugins/transport/transportv1", "runtime/control", "runtime/flow", "runtime/listen", "runtime/loop", "runtime/metrics", "runtime/notify", "runtime/peer", "runtime/pluginhost", "runtime/proc", "runtime/record", "runtime/store"},
+	"runtime/daemon":                       {"api/rind/control/v1", "plan", "plan/cond", "plan/diff", "plugins/transport/transportv1", "runtime/control", "runtime/flow", "runtime/listen", "runtime/loop", "runtime/metrics", "runtime/notify", "runtime/peer", "runtime/pluginhost", "runtime/proc", "runtime/record", "runtime/store", "runtime/tracing"},
 	"cmd/rindrun":                          {"api/rind/control/v1", "api/rind/control/v1/controlv1connect", "plan", "runtime/control", "runtime/daemon", "runtime/metrics", "runtime/proc", "runtime/record"},
 
 	// Plugins.
@@ -115,7 +117,7 @@ var generated = []string{
 var pure = []string{
 	"compiler/source", "compiler/diag", "compiler/unit", "compiler/resolve", "compiler/typing", "compiler/action",
 	"compiler/check", "compiler/check/graph", "compiler/check/sat", "compiler/lower", "compiler/policy", "compiler/schema", "plan", "plan/cond", "plan/words", "plan/graph", "plan/diff",
-	"plan/explain", "runtime/flow",
+	"plan/explain", "runtime/activation", "runtime/flow",
 }
 
 // worldly is the part of the standard library that pure packages may not use.

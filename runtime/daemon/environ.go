@@ -24,6 +24,7 @@ var private = []string{
 	"INVOCATION_ID", "JOURNAL_STREAM", "PIDFILE", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE",
 	"RUNTIME_DIRECTORY", "STATE_DIRECTORY", "CACHE_DIRECTORY", "LOGS_DIRECTORY", "CONFIGURATION_DIRECTORY",
 	"CREDENTIALS_DIRECTORY",
+	"TRACEPARENT", "TRACESTATE", "OTEL_SERVICE_NAME", // of the daemon's own spans
 }
 
 // accessPrefix begins the variables of a trigger. Those of the daemon's own start

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -11,35 +12,48 @@ import (
 	"github.com/rind-sockets/rind/runtime/loop"
 	"github.com/rind-sockets/rind/runtime/metrics"
 	"github.com/rind-sockets/rind/runtime/peer"
+	"github.com/rind-sockets/rind/runtime/tracing"
 )
 
-// observation shows what the daemon does to whoever asks over HTTP.
+// observation shows what the daemon does: to whoever asks over HTTP, and to the
+// collector of spans that the environment names.
 type observation struct {
 	daemon  *daemon
 	metrics *metrics.Metrics
 	server  *metrics.Server
+	tracer  *tracing.Tracer // nil: nobody wants spans
 	ready   atomic.Bool
 }
 
-// observe begins to show metrics, if somebody wants them. It must be called before
-// the loop runs.
+// observe begins to show metrics and to send spans, if somebody wants them. It must be
+// called before the loop runs. Spans that cannot be had are no reason not to run.
 func (d *daemon) observe(work context.Context) error {
+	d.observed.daemon = d
+	wanted, err := tracing.Wanted(d.opts.Environ)
+	if wanted {
+		d.observed.tracer, err = tracing.New(work, tracing.Options{
+			Version: d.opts.Version, Environ: d.opts.Environ, Log: d.log, Now: time.Now,
+		})
+	}
+	if err != nil {
+		d.observed.tracer = nil
+		d.log.WarnContext(work, "no spans are sent", slog.Any("error", err))
+	}
 	if d.opts.MetricsListen == "" {
 		return nil
 	}
-	d.observed.daemon = d
 	d.observed.metrics = metrics.New(work, metrics.Options{
 		Version: d.opts.Version,
 		Look:    d.observed.look,
 		Alive:   func(ctx context.Context) error { return d.loop.Look(ctx, func() {}) },
 		Load:    d.observed.load,
 		Plugins: d.observed.plugins,
+		Spans:   d.observed.spans,
 		Ready:   d.observed.ready.Load,
 		Now:     time.Now,
 	})
-	var err error
 	if d.observed.server, err = d.observed.metrics.Serve(work, d.opts.MetricsListen, d.log); err != nil {
-		return err
+		return errors.Join(err, d.observed.close(work))
 	}
 	d.log.InfoContext(work, "metrics are shown", slog.String("address", d.observed.server.Addr().String()))
 	return nil
@@ -57,6 +71,9 @@ func (r recorders) Step(ev flow.Event, effects []flow.Effect) {
 
 // close ends what observe has begun.
 func (o *observation) close(ctx context.Context) error {
+	if o.tracer != nil {
+		o.tracer.Close(ctx)
+	}
 	if o.server == nil {
 		return nil
 	}
@@ -96,6 +113,27 @@ func (o *observation) look(ctx context.Context) (metrics.View, error) {
 func (o *observation) load() metrics.Load {
 	l := o.daemon.loop.Load()
 	return metrics.Load{Busy: l.Busy, Steps: l.Steps, Longest: l.Longest, Inbox: l.Inbox}
+}
+
+// spans returns what has become of spans; nil: nobody wants any.
+func (o *observation) spans() *metrics.Spans {
+	if o.tracer == nil {
+		return nil
+	}
+	c := o.tracer.Counts()
+	return &metrics.Spans{Sent: c.Sent, Overflown: c.Overflown, Failed: c.Failed}
+}
+
+// parent returns the variables that say which span a process that is about to be
+// started belongs to.
+func (o *observation) parent(id flow.ProcessID) []string {
+	if o.tracer == nil {
+		return nil
+	}
+	if parent := o.tracer.Parent(id); parent != "" {
+		return []string{"TRACEPARENT=" + parent}
+	}
+	return nil
 }
 
 func (o *observation) plugins() []metrics.Plugin {

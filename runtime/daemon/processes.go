@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -197,6 +198,7 @@ func (p *processes) Spawn(f flow.Spawn) {
 		p.daemon.loop.Post(flow.ProcessFailed{Process: f.Process, Reason: err.Error()})
 		return
 	}
+	in.env = slices.Concat(in.env, p.daemon.observed.parent(f.Process))
 	def := p.defs[f.Process.Service]
 	p.lives.Go(func() { p.serve(f, def, in) })
 }
@@ -232,7 +234,7 @@ func (p *processes) handOver(f flow.Spawn) (handover, error) {
 type handover struct {
 	files    []proc.File
 	releases []func()
-	env      []string // of a connection
+	env      []string // of a connection, and of a span
 	stdio    int      // descriptor of a connection that is no file; proc.Null: there is none
 }
 

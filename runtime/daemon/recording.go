@@ -10,13 +10,16 @@ import (
 // config is what the engine of this run has to know beside the plan.
 func (d *daemon) config() flow.Config { return flow.Config{Variables: d.variables, Announce: true} }
 
-// startRecord begins the record of this run, if somebody wants one, the metrics, and
-// what the status knows beyond the engine. Without the record the run is as good as with it, so what goes wrong is
-// only logged.
+// startRecord begins the record of this run, if somebody wants one, the metrics, the
+// spans, and what the status knows beyond the engine. Without the record the run is as
+// good as with it, so what goes wrong is only logged.
 func (d *daemon) startRecord() *record.Recorder {
 	all := recorders{d.moments, &d.reloads}
 	if d.observed.metrics != nil {
 		all = append(all, d.observed.metrics)
+	}
+	if d.observed.tracer != nil {
+		all = append(all, d.observed.tracer)
 	}
 	r := d.newRecord()
 	if r != nil {

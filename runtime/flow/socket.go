@@ -29,8 +29,7 @@ const (
 	minRetry  = 100 * time.Millisecond // an owner that cannot be started
 	maxRetry  = 30 * time.Second
 
-	// freeCrashes are forgiven before accesses wait longer each time: many a
-	// service that works ends with a status other than 0.
+	// freeCrashes are forgiven first: many a service that works ends with a failure.
 	freeCrashes = 5
 )
 

@@ -40,6 +40,9 @@ var (
 	pluginUp         = desc("rind_plugin_up", "Whether the plugin runs; it is started when it is needed.", "plugin")
 	pluginLaunches   = desc("rind_plugin_launches_total", "Processes of the plugin that were started.", "plugin")
 	pluginViolations = desc("rind_plugin_violations_total", "Violations of the descriptor protocol.", "plugin")
+
+	spansSent    = desc("rind_spans_sent_total", "Spans that the collector has taken.")
+	spansDropped = desc("rind_spans_dropped_total", "Spans that were dropped: too many waited (queue), or the collector did not take them (collector).", "reason")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -54,6 +57,7 @@ func (*Metrics) Describe(to chan<- *prometheus.Desc) {
 		socketHeld, socketQueue, socketQueueBytes, socketLatency,
 		serviceState, serviceProcs, serviceStarts, serviceRestarts, serviceExits,
 		pluginUp, pluginLaunches, pluginViolations,
+		spansSent, spansDropped,
 	} {
 		to <- d
 	}
@@ -99,6 +103,11 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 		s.gauge(pluginUp, truth(p.Running), p.Name)
 		s.counter(pluginLaunches, float64(p.Launches), p.Name)
 		s.counter(pluginViolations, float64(p.Violations), p.Name)
+	}
+	if spans := m.opts.Spans(); spans != nil {
+		s.counter(spansSent, float64(spans.Sent))
+		s.counter(spansDropped, float64(spans.Overflown), "queue")
+		s.counter(spansDropped, float64(spans.Failed), "collector")
 	}
 	view, err := m.look()
 	s.gauge(loopUp, truth(err == nil))

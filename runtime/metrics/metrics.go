@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/runtime/activation"
 	"github.com/rind-sockets/rind/runtime/flow"
 )
 
@@ -26,9 +27,12 @@ type Options struct {
 	// Alive returns nil once the loop has answered, which may take until ctx ends.
 	Alive func(ctx context.Context) error
 
-	// Load and Plugins do not ask the loop.
+	// Load, Plugins and Spans do not ask the loop.
 	Load    func() Load
 	Plugins func() []Plugin
+
+	// Spans returns nil if there are none to be sent.
+	Spans func() *Spans
 
 	Ready func() bool
 	Now   func() time.Time
@@ -64,6 +68,13 @@ type Plugin struct {
 	Violations uint64
 }
 
+// Spans is what has become of the spans that were to be sent.
+type Spans struct {
+	Sent      uint64
+	Overflown uint64 // dropped: too many waited
+	Failed    uint64 // dropped: the collector did not take them
+}
+
 // lookEvery is how old a look may be to be shown again.
 const lookEvery = 250 * time.Millisecond
 
@@ -84,8 +95,7 @@ type Metrics struct {
 func New(ctx context.Context, o Options) *Metrics {
 	m := &Metrics{opts: o, work: ctx, registry: prometheus.NewRegistry()}
 	m.timings = timings{
-		now: o.Now, sockets: map[plan.Name]*socketTimes{}, services: map[plan.Name]*exits{},
-		starts: map[flow.ProcessID]activation{}, connections: map[uint64]connection{},
+		now: o.Now, sockets: map[plan.Name]*socketTimes{}, services: map[plan.Name]*exits{}, tracker: activation.NewTracker(),
 	}
 	m.registry.MustRegister(
 		m,

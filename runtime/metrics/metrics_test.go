@@ -55,6 +55,7 @@ func newScene(t *testing.T) *scene {
 			return Load{Busy: 2500 * time.Millisecond, Steps: 9, Longest: time.Millisecond, Inbox: 6}
 		},
 		Plugins: func() []Plugin { return []Plugin{{Name: "tcp", Running: true, Launches: 2}} },
+		Spans:   func() *Spans { return &Spans{Sent: 3, Overflown: 2, Failed: 1} },
 		Ready:   func() bool { return s.ready },
 		Now:     func() time.Time { return s.now },
 	})
@@ -108,8 +109,8 @@ rind_socket_pauses_total{socket="t@d"} 0
 	if other := s.timings.ofSocket("t@d"); other.started.count != 0 {
 		t.Errorf("a socket that was handed over and not accessed counts as an activation: %+v", other.started)
 	}
-	if len(s.timings.starts) != 0 {
-		t.Errorf("starts that are over are kept: %v", s.timings.starts)
+	if n := s.timings.tracker.Pending(); n != 0 {
+		t.Errorf("%d starts that are over are kept", n)
 	}
 }
 
@@ -128,8 +129,8 @@ func TestActivationOfConnections(t *testing.T) {
 	if got.started.count != 3 || got.ready.sum != 3*time.Millisecond {
 		t.Errorf("started %+v, ready %+v; want three of 1ms", got.started, got.ready)
 	}
-	if len(s.timings.connections) != 0 {
-		t.Errorf("connections that are gone are kept: %v", s.timings.connections)
+	if n := s.timings.tracker.Pending(); n != 0 {
+		t.Errorf("%d connections that are gone are kept", n)
 	}
 }
 
@@ -145,6 +146,29 @@ func TestForgottenAccess(t *testing.T) {
 	s.Step(flow.ProcessStarted{Process: id}, nil)
 	if got := s.timings.ofSocket("t@a").started; got.count != 1 || got.sum != 0 {
 		t.Errorf("%+v, want one of 0s", got)
+	}
+}
+
+// A daemon that is given many plans does not remember the units of all.
+func TestReloadForgets(t *testing.T) {
+	s := newScene(t)
+	for _, name := range []plan.Name{"t@a", "t@d"} {
+		s.Step(flow.ResumeSocket{Socket: name}, []flow.Effect{flow.Transition{Kind: "socket", Name: name, From: "listening", To: "paused"}})
+	}
+	for _, name := range []plan.Name{"t@svc", "t@old"} {
+		s.Step(flow.ProcessExited{Process: flow.ProcessID{Service: name}, Status: flow.ExitStatus{Code: 1}}, nil)
+	}
+	next := &plan.Plan{Sockets: []plan.Socket{{Name: "t@a"}}, Services: []plan.Service{{Name: "t@svc"}}}
+	s.Step(flow.Reload{Plan: next}, []flow.Effect{flow.Reply{Request: 1}}) // refused
+	if len(s.timings.sockets) != 2 || len(s.timings.services) != 2 {
+		t.Errorf("a plan that was refused changes what is known: %v, %v", s.timings.sockets, s.timings.services)
+	}
+	s.Step(flow.Reload{Plan: next}, []flow.Effect{flow.TakePlan{}})
+	if len(s.timings.sockets) != 1 || s.timings.ofSocket("t@a").pauses != 1 {
+		t.Errorf("sockets %v, want t@a with its pause", s.timings.sockets)
+	}
+	if len(s.timings.services) != 1 || s.timings.ofService("t@svc").failed != 1 {
+		t.Errorf("services %v, want t@svc with its exit", s.timings.services)
 	}
 }
 
@@ -226,6 +250,7 @@ func TestServe(t *testing.T) {
 			}{
 				{"/metrics", func() {}, 200, `rind_socket_queue_length{socket="t@a"} 2`},
 				{"/metrics", func() {}, 200, `rind_socket_denials_total{reason="permission",socket="t@a"} 5`},
+				{"/metrics", func() {}, 200, `rind_spans_dropped_total{reason="queue"} 2`},
 				{"/healthz", func() {}, 200, "ok"},
 				{"/readyz", func() {}, 200, "ok"},
 				{"/readyz", func() { s.ready = false }, 503, "not ready"},

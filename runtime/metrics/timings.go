@@ -1,10 +1,12 @@
 package metrics
 
 import (
+	"maps"
 	"sync"
 	"time"
 
 	"github.com/rind-sockets/rind/plan"
+	"github.com/rind-sockets/rind/runtime/activation"
 	"github.com/rind-sockets/rind/runtime/flow"
 )
 
@@ -45,8 +47,6 @@ func (h *histogram) cumulative() map[float64]uint64 {
 // socketTimes is what happened to one socket, as far as the engine, which has no
 // clock, does not know.
 type socketTimes struct {
-	accessed time.Time // of the access that nobody has been started for; zero: none
-
 	started, ready histogram // from an access
 
 	pauses    uint64
@@ -58,12 +58,6 @@ type socketTimes struct {
 // exits are how processes of one service ended.
 type exits struct{ succeeded, failed, killed uint64 }
 
-// activation is a start of a service because of accesses.
-type activation struct {
-	sockets []plan.Name
-	since   []time.Time
-}
-
 // timings follows the events and effects of a loop. Whoever reads takes the lock
 // for one unit at a time, so that the loop never waits for a whole scrape.
 type timings struct {
@@ -72,102 +66,61 @@ type timings struct {
 	mu       sync.Mutex
 	sockets  map[plan.Name]*socketTimes
 	services map[plan.Name]*exits
-	starts   map[flow.ProcessID]activation // that are not ready yet
-
-	connections map[uint64]connection // of sockets that accept, until a process has them
-}
-
-// connection is one that waits for a process of its own.
-type connection struct {
-	socket plan.Name
-	since  time.Time
+	tracker  *activation.Tracker
 }
 
 func (t *timings) step(ev flow.Event, effects []flow.Effect) {
 	now := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.happened(ev, now)
+	for _, c := range t.tracker.Step(ev, effects, now) {
+		t.changed(c, now)
+	}
+	if exit, ok := ev.(flow.ProcessExited); ok {
+		t.exited(exit)
+	}
 	for _, f := range effects {
-		t.done(f, now)
-	}
-}
-
-// happened follows an event.
-func (t *timings) happened(ev flow.Event, now time.Time) {
-	switch ev := ev.(type) {
-	case flow.Accessed:
-		if s := t.socket(ev.Socket); s.accessed.IsZero() {
-			s.accessed = now
-		}
-	case flow.Connected:
-		t.connections[ev.Connection] = connection{ev.Socket, now}
-	case flow.ProcessStarted:
-		a := t.starts[ev.Process]
-		for i, name := range a.sockets {
-			t.socket(name).started.add(now.Sub(a.since[i]))
-		}
-	case flow.ProcessFailed:
-		delete(t.starts, ev.Process)
-	case flow.ProcessExited:
-		delete(t.starts, ev.Process)
-		t.exited(ev)
-	default: // takes no time that is measured
-	}
-}
-
-// done follows an effect.
-func (t *timings) done(f flow.Effect, now time.Time) {
-	switch f := f.(type) {
-	case flow.Watch:
-		// What was waiting has been looked after, without a start.
-		t.socket(f.Socket).accessed = time.Time{}
-	case flow.Dismiss:
-		delete(t.connections, f.Connection)
-	case flow.Spawn:
-		t.spawned(f)
-	case flow.Transition:
-		switch f.Kind {
-		case "socket":
-			t.moved(f, now)
-		case "service":
-			if f.To == string(flow.ServiceActive) {
-				t.active(f, now)
+		switch f := f.(type) {
+		case flow.Transition:
+			if f.Kind == "socket" {
+				t.moved(f, now)
 			}
+		case flow.TakePlan:
+			if reload, ok := ev.(flow.Reload); ok {
+				t.forget(reload.Plan)
+			}
+		default: // takes no time that is measured
 		}
-	default: // takes no time that is measured
 	}
 }
 
-// spawned takes a start down as that of the accesses that wait for it.
-func (t *timings) spawned(f flow.Spawn) {
-	var a activation
-	if c, ok := t.connections[f.Connection]; ok {
-		a.sockets, a.since = append(a.sockets, c.socket), append(a.since, c.since)
-	}
-	for _, name := range f.Sockets {
-		if s := t.socket(name); !s.accessed.IsZero() {
-			a.sockets = append(a.sockets, name)
-			a.since = append(a.since, s.accessed)
-			s.accessed = time.Time{}
+// changed measures an activation.
+func (t *timings) changed(c activation.Change, now time.Time) {
+	for i, name := range c.Sockets {
+		s, d := t.socket(name), now.Sub(c.Since[i])
+		switch c.Kind {
+		case activation.Started:
+			s.started.add(d)
+		case activation.Ready:
+			s.ready.add(d)
+		case activation.Begun, activation.Failed:
 		}
-	}
-	if len(a.sockets) > 0 {
-		t.starts[f.Process] = a
 	}
 }
 
-// active ends the starts of an instance that has become active.
-func (t *timings) active(f flow.Transition, now time.Time) {
-	for id, a := range t.starts {
-		if id.Service != f.Name || id.Instance != f.Instance {
-			continue
-		}
-		delete(t.starts, id)
-		for i, name := range a.sockets {
-			t.socket(name).ready.add(now.Sub(a.since[i]))
-		}
+// forget forgets the units that a plan does not have, lest a daemon that is given
+// many plans remembers those of all. Of a unit that is about to end something may
+// come in later; the next plan ends that.
+func (t *timings) forget(p *plan.Plan) {
+	sockets, services := map[plan.Name]bool{}, map[plan.Name]bool{}
+	for i := range p.Sockets {
+		sockets[p.Sockets[i].Name] = true
 	}
+	for i := range p.Services {
+		services[p.Services[i].Name] = true
+	}
+	maps.DeleteFunc(t.sockets, func(name plan.Name, _ *socketTimes) bool { return !sockets[name] })
+	maps.DeleteFunc(t.services, func(name plan.Name, _ *exits) bool { return !services[name] })
 }
 
 // moved follows a socket from state to state.
@@ -184,9 +137,7 @@ func (t *timings) moved(f flow.Transition, now time.Time) {
 		s.pauses++
 	case flow.SocketFailed:
 		s.failures++
-	case flow.SocketInactive, flow.SocketStopping:
-		s.accessed = time.Time{}
-	case flow.SocketStarting, flow.SocketListening:
+	case flow.SocketInactive, flow.SocketStopping, flow.SocketStarting, flow.SocketListening:
 	}
 }
 

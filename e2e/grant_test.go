@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -140,7 +139,9 @@ func TestS107GrantAndRevoke(t *testing.T) {
 	b.lets(member(4006), false)
 
 	for _, again := range []func(){func() { b.do("reload") }, func() {
-		b.stop(syscall.SIGTERM)
+		b.do("stop", "service", "app") // which would go on without the daemon
+		b.awaitSocket("ops@path", "listening")
+		b.kill() // what was answered is on disk
 		b.start()
 		b.awaitSocket("ops@path", "listening")
 		b.awaitSocket("ops@bell", "listening")
@@ -239,6 +240,10 @@ func TestGrantForTheControlSocket(t *testing.T) {
 		if code > 1 {
 			t.Errorf("rindrun %s: exit status %d, want 0 or 1", tt.args, code)
 		}
+	}
+	const heading = "GRANTED TO"
+	if out, code := b.runAs("nobody", "status"); code != 0 || strings.Contains(out, heading) || !strings.Contains(b.do("status"), heading) {
+		t.Errorf("the status has no grants, or shows them to everybody: exit status %d\n%s", code, out)
 	}
 	for _, args := range []string{"grant operators", "grant --user bin", "revoke operators --user a --group b"} {
 		if out, code := b.runAs("", args); code != 2 {

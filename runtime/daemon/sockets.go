@@ -36,6 +36,8 @@ type sockets struct {
 	byID   map[listen.ID]*listener
 	claims listen.Claims
 
+	retiring []*listener // see retiring.go
+
 	nodes    *listen.Nodes // nil: the machine cannot tell, or none is watched yet
 	byCookie map[uint64]*listener
 
@@ -53,6 +55,7 @@ const settleTimeout = 5 * time.Second
 type listener struct {
 	name  plan.Name
 	def   *plan.Socket
+	bound *plan.Socket // the definition that it was opened with
 	id    listen.ID
 	fd    int
 	facts listen.Facts
@@ -76,6 +79,7 @@ type listener struct {
 	successor *listener // that has its path now, and gets what waits in it
 
 	closed chan struct{} // closed when close is called
+	gone   chan struct{} // closed when its address is free
 
 	copies sync.WaitGroup // of the descriptor, that workers have
 }
@@ -127,11 +131,13 @@ func (s *sockets) Open(names []plan.Name) {
 // openAll opens sockets of one transport, in a worker.
 func (s *sockets) openAll(defs []*plan.Socket) {
 	o := opener{host: s.daemon.host, plan: s.daemon.opts.Plan, rules: s.daemon.rules, socketDir: s.daemon.opts.SocketDir}
+	before := s.retirees(defs)
 	s.daemon.tasks.Go(func() {
-		before := s.daemon.addresses.changes.Load()
+		awaitRetired(s.opening, before)
+		changes := s.daemon.addresses.changes.Load()
 		o.open(s.opening, defs, func(def *plan.Socket, r opened) {
 			if r.absent {
-				defer s.daemon.addresses.missed(before)
+				defer s.daemon.addresses.missed(changes)
 			}
 			s.watchNode(r)
 			s.daemon.loop.Deliver(
@@ -150,7 +156,7 @@ func (s *sockets) opened(def *plan.Socket, rule *peer.Rule, r opened) flow.Event
 		return flow.OpenFailed{Socket: def.Name, Reason: r.err.Error(), Retry: r.retry, Absent: r.absent}
 	}
 	s.lastID++
-	li := &listener{name: def.Name, def: def, id: s.lastID, fd: r.fd, facts: r.facts, denied: s.denied(def.Name), closed: make(chan struct{})}
+	li := &listener{name: def.Name, def: def, id: s.lastID, fd: r.fd, facts: r.facts, denied: s.denied(def.Name), bound: def, closed: make(chan struct{}), gone: make(chan struct{})}
 	li.rule.Store(rule)
 	if err := s.adopt(li); err != nil {
 		s.daemon.tasks.Go(func() { s.discard(def.Name, r) })
@@ -159,6 +165,7 @@ func (s *sockets) opened(def *plan.Socket, rule *peer.Rule, r opened) flow.Event
 	if old := s.open[def.Name]; old != nil {
 		old.replaced = true
 		s.succeeds(li, old)
+		s.retire(old)
 		s.close(old)
 	}
 	s.open[def.Name], s.byID[li.id], s.byCookie[li.facts.Cookie] = li, li, li
@@ -246,6 +253,7 @@ func (s *sockets) finish(li *listener) {
 		ctx, cancel := context.WithTimeout(s.ctx, settleTimeout)
 		s.complain(li.name, proc.Settle(ctx))
 		cancel()
+		close(li.gone)
 		if !li.replaced {
 			s.daemon.loop.Post(flow.Closed{Socket: li.name})
 		}

@@ -397,6 +397,8 @@ func nameOf(ev Event) string {
 	switch ev := ev.(type) {
 	case Boot:
 		return "plan start"
+	case AddressesChanged:
+		return "a change of addresses"
 	case Shutdown:
 		return "shutdown"
 	case Reload:

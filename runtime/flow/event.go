@@ -121,8 +121,8 @@ type (
 		Absent bool `json:",omitempty"`
 	}
 
-	// AddressesChanged: the machine has other addresses or interfaces than before.
-	// It comes only once there was an OpenFailed for that reason.
+	// AddressesChanged says that the machine has other addresses or interfaces than
+	// before. It comes only once there was an OpenFailed for that reason.
 	AddressesChanged struct{}
 
 	// Closed answers [CloseSocket]: the endpoint is gone.

@@ -1,8 +1,12 @@
 package e2e
 
 import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"os"
 	"os/exec"
-	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -182,38 +186,76 @@ run = { exec = "sh", args = ["-c", "echo first; echo second; exec sleep 1000"] }
 	b.refused("no such service", "logs", "two")
 }
 
-// TestCurl runs the examples of docs/control.md.
+// documented has the units that the examples of docs/control.md are about.
+const documented = `
+-- web.toml --
+[[socket]]
+name = "http"
+type = "uds"
+listen = "http.sock"
+owner = "app"
+
+[[service]]
+name = "app"
+run = { exec = "$PROBE", args = ["-id", "app"] }
+-- ops.toml --
+[[state]]
+name = "mode"
+payload = "string"
+
+[[signal]]
+name = "rotate"
+payload = "none"
+`
+
+// TestCurl runs the examples of docs/control.md, which show what comes of them.
 func TestCurl(t *testing.T) {
 	t.Parallel()
-	curl, err := exec.LookPath("curl")
+	need(t, "curl")
+	page, err := os.ReadFile("../docs/control.md")
 	if err != nil {
-		t.Skip("curl is not installed")
+		t.Fatal(err)
 	}
-	b := run(t, managed)
-	call := func(method, body string) string {
-		t.Helper()
-		out, err := exec.CommandContext(t.Context(), curl, "-sS", "--unix-socket", filepath.Join(b.dir, "run/control.sock"),
-			"-H", "Content-Type: application/json", "-d", body, "http://rindrun/rind.control.v1.ControlService/"+method).CombinedOutput()
-		if err != nil {
-			t.Fatalf("curl %s: %v\n%s", method, err, out)
-		}
-		return string(out)
+	b := run(t, documented)
+	examples := regexp.MustCompile(`(?m)^\$ (curl .*)\n(\{.*\})$`).FindAllStringSubmatch(string(page), -1)
+	if len(examples) < 10 {
+		t.Errorf("the page has %d examples, want at least 10", len(examples))
 	}
-	for _, tt := range []struct{ method, body, want string }{
-		{"Status", `{}`, `"ops@door"`},
-		{"Stop", `{"kind":"UNIT_KIND_SOCKET","names":["ops@door"]}`, `"stopped"`},
-		{"Start", `{"names":["ops@door"]}`, `"started"`},
-		{"Pause", `{"names":["ops@door"]}`, `"paused"`},
-		{"Resume", `{"names":["ops@door"]}`, `"resumed"`},
-		{"SetState", `{"name":"ops@mode","payload":{"text":"day"}}`, `"changed":true`},
-		{"Emit", `{"name":"ops@go"}`, `"ops@go"`},
-		{"Reload", `{"dryRun":true}`, `nothing changes`},
-		{"Start", `{"names":["nothing"]}`, `OUTCOME_UNKNOWN_UNIT`},
-		{"Nonsense", `{}`, ``},
-	} {
-		got := strings.ReplaceAll(call(tt.method, tt.body), `": `, `":`)
-		if !strings.Contains(got, tt.want) {
-			t.Errorf("%s %s: %s; want %s", tt.method, tt.body, got, tt.want)
+	for _, example := range examples {
+		command, want := strings.ReplaceAll(example[1], "/run/rind/control.sock", b.file("run/control.sock")), example[2]
+		if diff := cmp.Diff(document(t, want), document(t, firstAnswer(t, command))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", command, diff)
 		}
 	}
+}
+
+// firstAnswer runs a command until it has written a line, or has ended: a stream goes
+// on for as long as the daemon.
+func firstAnswer(t *testing.T, command string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", "exec "+command)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil && line == "" {
+		t.Errorf("%s: %v", command, err)
+	}
+	cancel()
+	_ = cmd.Wait() // it was killed, or has said what it has to say
+	return line
+}
+
+func document(t *testing.T, text string) (v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	return v
 }

@@ -317,14 +317,12 @@ func TestExitStatus(t *testing.T) {
 		{"no daemon to watch", "status --watch --control nowhere.sock", 3},
 		{"no daemon for events", "events --control nowhere.sock", 3},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			res := b.rindrun(strings.Fields(tt.args)...)
-			if res.code != tt.want {
-				t.Errorf("rindrun %s: exit status %d, want %d\n%s%s", tt.args, res.code, tt.want, res.stdout, res.stderr)
-			}
-			if tt.want != 0 && (!strings.HasPrefix(res.stderr, "rindrun: ") || strings.Count(res.stderr, "\n") != 1) {
-				t.Errorf("rindrun %s says %q, want one line", tt.args, res.stderr)
-			}
-		})
+		res := b.rindrun(strings.Fields(tt.args)...)
+		if res.code != tt.want {
+			t.Errorf("%s: rindrun %s: exit status %d, want %d\n%s%s", tt.name, tt.args, res.code, tt.want, res.stdout, res.stderr)
+		}
+		if tt.want != 0 && (!strings.HasPrefix(res.stderr, "rindrun: ") || strings.Count(res.stderr, "\n") != 1) {
+			t.Errorf("%s: rindrun %s says %q, want one line", tt.name, tt.args, res.stderr)
+		}
 	}
 }

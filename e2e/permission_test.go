@@ -27,23 +27,29 @@ type client struct {
 // made on it; it ends with its goroutine.
 func connectAs(c client, name, request string) (answer string, err error) {
 	onOwnThread(func() {
-		var list unsafe.Pointer
-		if len(c.groups) > 0 {
-			list = unsafe.Pointer(&c.groups[0])
+		if err = become(c); err == nil {
+			answer, err = converse(name, request)
 		}
-		for _, call := range [][4]uintptr{
-			{unix.SYS_SETGROUPS, uintptr(len(c.groups)), uintptr(list)},
-			{unix.SYS_SETRESGID, uintptr(c.gid), uintptr(c.gid), uintptr(c.gid)},
-			{unix.SYS_SETRESUID, uintptr(c.uid), uintptr(c.uid), uintptr(c.uid)},
-		} {
-			if _, _, errno := unix.RawSyscall(call[0], call[1], call[2], call[3]); errno != 0 {
-				err = errors.Join(errors.New("become another user"), errno)
-				return
-			}
-		}
-		answer, err = converse(name, request)
 	})
 	return answer, err
+}
+
+// become makes the calling thread that client.
+func become(c client) error {
+	var list unsafe.Pointer
+	if len(c.groups) > 0 {
+		list = unsafe.Pointer(&c.groups[0])
+	}
+	for _, call := range [][4]uintptr{
+		{unix.SYS_SETGROUPS, uintptr(len(c.groups)), uintptr(list)},
+		{unix.SYS_SETRESGID, uintptr(c.gid), uintptr(c.gid), uintptr(c.gid)},
+		{unix.SYS_SETRESUID, uintptr(c.uid), uintptr(c.uid), uintptr(c.uid)},
+	} {
+		if _, _, errno := unix.RawSyscall(call[0], call[1], call[2], call[3]); errno != 0 {
+			return errors.Join(errors.New("become another user"), errno)
+		}
+	}
+	return nil
 }
 
 // onOwnThread runs f on a thread that ends with it, and that is not the first one: its
@@ -73,11 +79,16 @@ func converse(name, request string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = unix.Close(fd) }()
-	timeout := unix.NsecToTimeval(patience.Nanoseconds())
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
+	if err := unix.Connect(fd, to); err != nil {
 		return "", err
 	}
-	if err := unix.Connect(fd, to); err != nil {
+	return exchange(fd, request)
+}
+
+// exchange sends a request, if there is one, and returns what comes back.
+func exchange(fd int, request string) (string, error) {
+	timeout := unix.NsecToTimeval(patience.Nanoseconds())
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
 		return "", err
 	}
 	if request != "" {

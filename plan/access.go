@@ -30,7 +30,8 @@ func (s *Socket) Restricted() bool {
 
 // Holders returns who holds one of the permissions with these ids, as the plan
 // names them, sorted: users, and groups whose members do. User 0 is not among
-// them, who holds every permission.
+// them, who holds every permission. Whom a [Grant] excludes from one of them, and how
+// that comes out where there are several, [Plan.Allows] knows.
 func (p *Plan) Holders(list []uint16) (users, groups []string) {
 	seen := map[uint16]bool{}
 	next := slices.Clone(list)
@@ -61,6 +62,9 @@ func (p *Plan) holds(id uint16, who Peer, seen map[uint16]bool) bool {
 		return false // a builtin one that the plan gives to nobody
 	}
 	q := &p.Permissions[i]
+	if slices.Contains(q.Grant.NotUsers, who.UID) {
+		return false
+	}
 	return slices.ContainsFunc(q.Users, func(user string) bool {
 		return user == who.User && user != "" || user == strconv.FormatUint(uint64(who.UID), 10)
 	}) || slices.ContainsFunc(q.Groups, func(group string) bool { return slices.Contains(who.Groups, group) }) ||

@@ -37,13 +37,16 @@ func (p *Plan) Explain(s *Socket, who Peer, unguarded bool) Explanation {
 		}
 	}
 	if len(x.Grounds) > 0 {
-		return x
+		return x // somebody is let in
+	}
+	for _, id := range s.Permissions {
+		x.Grounds = append(x.Grounds, p.revoked(id, who, nil)...)
 	}
 	var names []string
 	for _, id := range s.Permissions {
 		names = append(names, p.permissionName(id))
 	}
-	x.Grounds = []string{"neither the user nor a group holds " + strings.Join(names, " or ")}
+	x.Grounds = append(x.Grounds, "neither the user nor a group holds "+strings.Join(names, " or "))
 	return x
 }
 
@@ -55,27 +58,67 @@ func (p *Plan) grounds(id uint16, who Peer, via []uint16) []string {
 		return nil
 	}
 	via = append(slices.Clone(via), id)
-	steps := []string{"permission " + p.permissionName(via[0])}
-	for _, link := range via[1:] {
-		steps = append(steps, "which "+p.permissionName(link)+" implies")
-	}
-	path := strings.Join(steps, ", ")
+	path := p.path(via)
 	q := &p.Permissions[i]
+	if slices.Contains(q.Grant.NotUsers, who.UID) {
+		return nil
+	}
 	var found []string
 	for _, user := range q.Users {
 		if user == who.User && user != "" || user == strconv.FormatUint(uint64(who.UID), 10) {
-			found = append(found, fmt.Sprintf("%s: user %s holds it", path, user))
+			found = append(found, fmt.Sprintf("%s: user %s %s", path, user, how(user, q.Grant.Users)))
 		}
 	}
 	for _, group := range q.Groups {
 		if slices.Contains(who.Groups, group) {
-			found = append(found, fmt.Sprintf("%s: group %s holds it", path, group))
+			found = append(found, fmt.Sprintf("%s: group %s %s", path, group, how(group, q.Grant.Groups)))
 		}
 	}
 	for _, link := range q.Links {
 		found = append(found, p.grounds(link, who, via)...)
 	}
 	return found
+}
+
+// how is by what somebody holds a permission: the plan, or a grant.
+func how(name string, granted []uint32) string {
+	if slices.Contains(texts(granted), name) {
+		return "was granted it at run time"
+	}
+	return "holds it"
+}
+
+// revoked returns what was revoked at run time by which a peer might hold a permission
+// else; via are those that led to it.
+func (p *Plan) revoked(id uint16, who Peer, via []uint16) []string {
+	i := slices.IndexFunc(p.Permissions, func(q Permission) bool { return q.ID == id })
+	if i < 0 || slices.Contains(via, id) {
+		return nil
+	}
+	via = append(slices.Clone(via), id)
+	q := &p.Permissions[i]
+	if slices.Contains(q.Grant.NotUsers, who.UID) {
+		return []string{fmt.Sprintf("%s: revoked from user %d at run time", p.path(via), who.UID)}
+	}
+	var found []string
+	for _, group := range texts(q.Grant.NotGroups) {
+		if slices.Contains(who.Groups, group) {
+			found = append(found, fmt.Sprintf("%s: revoked from group %s at run time", p.path(via), group))
+		}
+	}
+	for _, link := range q.Links {
+		found = append(found, p.revoked(link, who, via)...)
+	}
+	return found
+}
+
+// path names a permission and the links that lead from it.
+func (p *Plan) path(via []uint16) string {
+	steps := []string{"permission " + p.permissionName(via[0])}
+	for _, link := range via[1:] {
+		steps = append(steps, "which "+p.permissionName(link)+" implies")
+	}
+	return strings.Join(steps, ", ")
 }
 
 func (p *Plan) permissionName(id uint16) string {

@@ -99,6 +99,9 @@ type Permission struct {
 	Links  []uint16 `json:"links,omitempty"` // holding one of these implies this one
 	Users  []string `json:"users,omitempty"`
 	Groups []string `json:"groups,omitempty"`
+
+	// Grant is what was changed at run time, see [Plan.WithGrants]; it is in no file.
+	Grant Grant `json:"-"`
 }
 
 // AnyPermission is the id of the permission that everybody holds.

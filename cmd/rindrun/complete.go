@@ -30,6 +30,8 @@ var completions = map[string]offer{
 	"get-states":   func(n *controlv1.NamesResponse, _ []string) []string { return n.GetStates() },
 	"set-state":    first((*controlv1.NamesResponse).GetStates),
 	"remove-state": first((*controlv1.NamesResponse).GetStates),
+	"grant":        first((*controlv1.NamesResponse).GetPermissions),
+	"revoke":       first((*controlv1.NamesResponse).GetPermissions),
 	"emit":         first((*controlv1.NamesResponse).GetSignals),
 	"events": func(n *controlv1.NamesResponse, _ []string) []string {
 		return slices.Concat(n.GetSockets(), n.GetServices(), n.GetTimers(), n.GetStates(), n.GetSignals())

@@ -99,7 +99,7 @@ func newRoot() *cobra.Command {
 		newRunCommand(), newReplayCommand(), newStatusCommand(), newStartCommand(), newStopCommand(),
 		newPauseCommand(), newResumeCommand(),
 		newSetStateCommand(), newRemoveStateCommand(), newGetStatesCommand(), newEmitCommand(), newEventsCommand(), newLogsCommand(),
-		newReloadCommand(), newExplainAccessCommand(), newShutdownCommand(), newManCommand(),
+		newReloadCommand(), newExplainAccessCommand(), newGrantCommand(), newRevokeCommand(), newShutdownCommand(), newManCommand(),
 	)
 	completeAll(root)
 	return root

@@ -65,6 +65,7 @@ func tables(w *printer, resp *controlv1.StatusResponse, how look) {
 	p.table(timerTable(p, resp.GetTimers()))
 	p.table(stateTable(resp.GetStates()))
 	if !how.brief {
+		p.table(grantTable(resp.GetGrants()))
 		p.table(pluginTable(resp.GetPlugins()))
 	}
 }

@@ -160,6 +160,9 @@ func (g *generator) object(t reflect.Type, key func(string) string) *Schema {
 			continue
 		}
 		name, option, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" { // it is in no plan on disk
+			continue
+		}
 		if name == "" {
 			name = key(f.Name)
 		}

@@ -67,6 +67,7 @@ type handler struct {
 	facts    func() Facts
 	shutdown func(cause string)
 	reload   func(ctx context.Context, r Reload) (Reloaded, error)
+	grant    func(ctx context.Context, g Grant) (Granted, error)
 	logs     func(services []string, lines int) []*controlv1.LogLine
 	pid      int
 	own      int // the daemon's user
@@ -75,7 +76,7 @@ type handler struct {
 
 func newHandler(o Options, pid, own int) *handler {
 	h := &handler{
-		engine: o.Engine, facts: o.Facts, shutdown: o.Shutdown, reload: o.Reload, logs: o.Logs, pid: pid, own: own,
+		engine: o.Engine, facts: o.Facts, shutdown: o.Shutdown, reload: o.Reload, grant: o.Grant, logs: o.Logs, pid: pid, own: own,
 	}
 	h.view.Store(newView(o.Plan, own))
 	return h
@@ -117,6 +118,9 @@ func (h *handler) Status(ctx context.Context, _ *controlv1.StatusRequest) (*cont
 			st.Follows = s.Follows
 		}
 		resp.States = append(resp.States, st)
+	}
+	if v.manages(who) {
+		resp.Grants = v.grants()
 	}
 	return resp, nil
 }

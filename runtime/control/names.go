@@ -34,6 +34,11 @@ func (h *handler) Names(ctx context.Context, _ *controlv1.NamesRequest) (*contro
 			resp.Signals = append(resp.Signals, string(name))
 		}
 	}
+	if v.manages(who) {
+		for _, q := range v.plan.AllPermissions() {
+			resp.Permissions = append(resp.Permissions, string(q.Name))
+		}
+	}
 	return resp, nil
 }
 

@@ -24,11 +24,12 @@ import (
 
 // Bounds on what a client can make the daemon keep, wait for or do.
 const (
-	maxMessage  = 1 << 20
-	maxQuestion = 16 << 10 // a message of somebody who may only ask
-	maxHeader   = 16 << 10
-	maxStreams  = 16 // calls at a time over one HTTP/2 connection
-	maxAsking   = 8  // calls at a time of those who may only ask
+	maxMessage   = 1 << 20
+	maxQuestion  = 16 << 10 // a message of somebody who may only ask
+	maxHeader    = 16 << 10
+	maxStreams   = 16 // calls at a time over one HTTP/2 connection
+	maxAsking    = 8  // calls at a time of those who may only ask
+	maxAskingOne = 4  // of these, of one user
 
 	readTimeout   = 10 * time.Second
 	writeTimeout  = 10 * time.Second // of one write
@@ -56,6 +57,9 @@ type Options struct {
 	// Reload applies another plan, or says what would happen, and returns what
 	// changes. Nil refuses.
 	Reload func(ctx context.Context, r Reload) (Reloaded, error)
+
+	// Grant changes who holds a permission. Nil refuses.
+	Grant func(ctx context.Context, g Grant) (Granted, error)
 
 	// Logs returns the last lines that these services have printed, at most so many
 	// of each; 0 is all that is kept. Nil has none.
@@ -122,7 +126,7 @@ func (s *Server) SetPlan(p *plan.Plan) (now func()) {
 // bounded keeps those who may only ask from keeping the daemon busy: they wait
 // for each other, and not for whoever may change things.
 func (s *Server) bounded(next http.Handler, h *handler) http.Handler {
-	asking := make(chan struct{}, maxAsking)
+	asking := newQueue()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.begin() {
 			http.Error(w, "the daemon is shutting down", http.StatusServiceUnavailable)
@@ -131,17 +135,17 @@ func (s *Server) bounded(next http.Handler, h *handler) http.Handler {
 		defer s.calls.Done()
 		turn := &turn{leave: func() {}, conn: http.NewResponseController(w)}
 		if v, who := h.view.Load(), callerOf(r.Context()); !v.manages(who) {
-			select {
-			case asking <- struct{}{}:
-				leave := sync.OnceFunc(func() { <-asking })
-				defer leave()
-				turn.leave = leave
-			case <-r.Context().Done():
-				return // so is the connection
-			}
 			if !v.known(who) {
-				r.Body = http.MaxBytesReader(w, r.Body, maxQuestion)
+				r = readAhead(w, r)
 			}
+			leave, ok := asking.enter(r.Context(), who.countedAs())
+			if !ok { // nobody is there who reads it, or the request never came whole
+				w.Header().Set("Connection", "close")
+				http.Error(w, "the request did not arrive in time", http.StatusRequestTimeout)
+				return
+			}
+			defer leave()
+			turn.leave = leave
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), turnKey{}, turn)))
 	})

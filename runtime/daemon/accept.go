@@ -62,13 +62,18 @@ func (s *sockets) Flush(name plan.Name) {
 		s.daemon.loop.Post(flow.Flushed{Socket: name})
 		return
 	}
-	stream := s.open[name].facts.Stream
+	li := s.open[name]
 	s.daemon.tasks.Go(func() {
-		n, err := listen.Flush(s.ctx, f.FD, stream)
+		n, err := listen.Flush(s.ctx, f.FD, li.facts.Stream)
 		s.complain(name, err)
 		release()
 		s.daemon.log.LogAttrs(s.ctx, slog.LevelInfo, "what waited was thrown away", slog.String("socket", string(name)), slog.Int("count", n))
-		s.daemon.loop.Post(flow.Flushed{Socket: name})
+		s.daemon.loop.Deliver(func() flow.Event {
+			if s.open[name] != li {
+				return nil // nobody waits for it any more
+			}
+			return flow.Flushed{Socket: name}
+		}, nil)
 	})
 }
 

@@ -104,11 +104,17 @@ type daemon struct {
 	states    *states               // nil without a StateDir
 	variables map[string]cond.Value // that the environment overrides
 	rules     rules                 // the loop's, once it runs
-	reloads   reloads
-	moments   *moments
-	begin     time.Time
-	server    *control.Server
 
+	// grants is what was changed at run time about who holds the permissions. It belongs
+	// to who has the turn of reloads, once the daemon runs.
+	grants map[plan.Name]plan.Grant
+
+	reloads reloads
+	moments *moments
+	begin   time.Time
+	server  *control.Server
+
+	addresses *addresses
 	sockets   *sockets
 	commands  *commands
 	processes *processes
@@ -143,7 +149,6 @@ func Run(ctx context.Context, opts Options) error {
 	if d.variables, err = variables(opts.Plan, opts.Environ); err != nil {
 		return err
 	}
-	d.rules = resolveRules(opts.Plan, d.log)
 	lock, err := lockDir(opts.RuntimeDir)
 	if err != nil {
 		return err
@@ -177,16 +182,20 @@ func (d *daemon) run(ctx context.Context) error {
 	if err := d.openStates(work); err != nil {
 		return errors.Join(err, set.Close())
 	}
+	granted := d.withGrants(d.opts.Plan)
+	d.rules = resolveRules(granted, d.log)
 	controls := control.Options{
-		Plan: d.opts.Plan, Engine: d.loop, Facts: d.facts, Log: d.log,
+		Plan: granted, Grant: d.grant, Engine: d.loop, Facts: d.facts, Log: d.log,
 		Shutdown: func(cause string) { d.loop.Post(flow.Shutdown{Cause: cause}) },
 		Logs:     d.processes.last.last,
 	}
 	if d.opts.Load != nil {
 		controls.Reload = d.reload
 	}
+	d.reloads.turn <- struct{}{} // calls that need the server wait until it is there
 	server, err := control.Listen(work, d.opts.Control, controls)
 	d.server = server
+	<-d.reloads.turn
 	if err != nil {
 		return errors.Join(err, d.closeStates(work), set.Close())
 	}
@@ -195,8 +204,11 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	watching := make(chan error, 1)
 	go func() { watching <- d.watch(work, set) }()
+	endNodes := d.sockets.noticeNodes()
 	listening := make(chan struct{})
 	go d.listen(work, listening)
+	following := make(chan struct{})
+	go d.addresses.follow(work, following)
 
 	d.processes.open()
 	recorder := d.startRecord()
@@ -213,8 +225,9 @@ func (d *daemon) run(ctx context.Context) error {
 	d.relay.end() // what services have printed is still on its way
 	errs = append(errs, <-watching, set.Close())
 	<-listening
+	<-following
 	d.tasks.Wait()
-	errs = append(errs, d.processes.close())
+	errs = append(errs, d.processes.close(), endNodes())
 	return errors.Join(errs...)
 }
 
@@ -224,6 +237,7 @@ func (d *daemon) assemble(work context.Context, set *listen.Set) {
 	environ := inherited(d.opts.Environ)
 	d.loop = loop.New(flow.New(d.opts.Plan, d.config()), d.log)
 	d.commands = newCommands(r, environ)
+	d.addresses = &addresses{log: d.log, changed: func() { d.loop.Post(flow.AddressesChanged{}) }}
 	d.sockets = newSockets(work, d, set)
 	d.processes = newProcesses(r, d, environ)
 	d.loop.Connect(d.sockets, d.processes, loop.Hooks{

@@ -38,6 +38,7 @@ type opened struct {
 	options   []string // what became of options, for people
 	err       error
 	retry     bool // it may work later without anybody's doing
+	absent    bool // its address or interface is not there
 }
 
 // discard closes a socket that nobody wants any more, and removes its path.
@@ -203,7 +204,11 @@ func nodeOf(fd int, path string) (st unix.Stat_t, ok bool) {
 // without anybody's doing. An address in use is somebody else's, so that waits
 // for the operator.
 func failure(def *plan.Socket, err error) opened {
-	return opened{fd: -1, err: fmt.Errorf("socket %s: %w", def.Name, err), retry: temporary(err)}
+	be, ok := errors.AsType[*pluginhost.BindError](err)
+	return opened{
+		fd: -1, err: fmt.Errorf("socket %s: %w", def.Name, err), retry: temporary(err),
+		absent: ok && be.Code == transportv1.BindError_ADDRESS_NOT_AVAILABLE,
+	}
 }
 
 func temporary(err error) bool {
@@ -219,13 +224,17 @@ func temporary(err error) bool {
 	return false
 }
 
-// withHolder adds to "address already in use" who uses it.
+// withHolder adds to "address already in use" who uses it. That this cannot be found
+// out is no other failure.
 func withHolder(err error, transport, address string) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
 	holder, herr := peer.Holder(transport, address)
-	if herr != nil || holder == "" {
+	if herr != nil {
+		holder = "held by a process that cannot be seen from here"
+	}
+	if holder == "" {
 		return err
 	}
 	return fmt.Errorf("%w: %s", err, holder)

@@ -54,6 +54,7 @@ func (r *resolver) rule(def *plan.Socket) *peer.Rule {
 			rule.GIDs = append(rule.GIDs, *id)
 		}
 	}
+	r.exclude(def, rule)
 	return rule
 }
 

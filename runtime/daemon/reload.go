@@ -80,7 +80,8 @@ func (d *daemon) reload(ctx context.Context, r control.Reload) (control.Reloaded
 	if r.By != bySignal {
 		defer d.announce()()
 	}
-	next := prepared{plan: p, rules: resolveRules(p, d.log), show: d.server.SetPlan(p)}
+	granted := d.withGrants(p)
+	next := prepared{plan: p, rules: resolveRules(granted, d.log), show: d.server.SetPlan(granted)}
 	// The answer is waited for also if whoever asked has gone: the plan is taken over
 	// all the same.
 	reply, err := d.loop.Ask(context.WithoutCancel(ctx), r.By, func(from flow.Request) flow.Event {
@@ -245,6 +246,7 @@ func (d *daemon) takePlan(p *plan.Plan, later []plan.Name) {
 	d.reloads.current = p
 	d.reloads.mu.Unlock()
 	d.sockets.define(p)
+	d.sockets.followLater(d.sockets.follow()...)
 	d.processes.define(p, later)
 	next.show()
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,12 @@ type sockets struct {
 	open   map[plan.Name]*listener
 	byID   map[listen.ID]*listener
 	claims listen.Claims
+
+	retiring []*listener // see retiring.go
+
+	nodes    *listen.Nodes // nil: the machine cannot tell, or none is watched yet
+	byCookie map[uint64]*listener
+
 	lastID listen.ID
 
 	connections    map[uint64]*connection // of sockets that accept, until a process has them
@@ -48,6 +55,7 @@ const settleTimeout = 5 * time.Second
 type listener struct {
 	name  plan.Name
 	def   *plan.Socket
+	bound *plan.Socket // the definition that it was opened with
 	id    listen.ID
 	fd    int
 	facts listen.Facts
@@ -59,11 +67,19 @@ type listener struct {
 	closing bool // close it as soon as nobody serves it
 
 	// Of sockets whose permissions are checked while clients wait.
+	rule        atomic.Pointer[peer.Rule] // who may now; nil: everybody. The loop stores it
+	restricting sync.Mutex                // one change of the list of its path at a time
+
 	denied    func(listen.Access)
 	forwarder listen.Forwarder
 	admitted  map[uint64]bool // who waited and may, at the last look; the loop's
 
-	replaced bool // another one has its name, so nobody waits for its end
+	replaced  bool      // another one has its name, so nobody waits for its end
+	lost      bool      // its node is gone: nobody can reach it
+	successor *listener // that has its path now, and gets what waits in it
+
+	closed chan struct{} // closed when close is called
+	gone   chan struct{} // closed when its address is free
 
 	copies sync.WaitGroup // of the descriptor, that workers have
 }
@@ -71,7 +87,7 @@ type listener struct {
 func newSockets(ctx context.Context, d *daemon, set *listen.Set) *sockets {
 	s := &sockets{
 		ctx: ctx, daemon: d, set: set, defs: map[plan.Name]*plan.Socket{},
-		open: map[plan.Name]*listener{}, byID: map[listen.ID]*listener{}, connections: map[uint64]*connection{},
+		open: map[plan.Name]*listener{}, byID: map[listen.ID]*listener{}, byCookie: map[uint64]*listener{}, connections: map[uint64]*connection{},
 	}
 	s.opening, s.stopOpening = context.WithCancel(ctx)
 	s.define(d.opts.Plan)
@@ -115,33 +131,52 @@ func (s *sockets) Open(names []plan.Name) {
 // openAll opens sockets of one transport, in a worker.
 func (s *sockets) openAll(defs []*plan.Socket) {
 	o := opener{host: s.daemon.host, plan: s.daemon.opts.Plan, rules: s.daemon.rules, socketDir: s.daemon.opts.SocketDir}
+	before := s.retirees(defs)
 	s.daemon.tasks.Go(func() {
+		awaitRetired(s.opening, before)
+		changes := s.daemon.addresses.changes.Load()
 		o.open(s.opening, defs, func(def *plan.Socket, r opened) {
+			if r.absent {
+				defer s.daemon.addresses.missed(changes)
+			}
+			s.watchNode(r)
 			s.daemon.loop.Deliver(
-				func() flow.Event { return s.opened(def, r) },
-				func() { s.complain(def.Name, r.discard()) },
+				func() flow.Event { return s.opened(def, o.rules[def.Name], r) },
+				func() { s.discard(def.Name, r) },
 			)
+			s.checkNode(r)
 		})
 	})
 }
 
-// opened takes over what a worker opened.
-func (s *sockets) opened(def *plan.Socket, r opened) flow.Event {
+// opened takes over what a worker opened. rule is who may access it as it was opened,
+// which may have changed meanwhile.
+func (s *sockets) opened(def *plan.Socket, rule *peer.Rule, r opened) flow.Event {
 	if r.err != nil {
-		return flow.OpenFailed{Socket: def.Name, Reason: r.err.Error(), Retry: r.retry}
+		return flow.OpenFailed{Socket: def.Name, Reason: r.err.Error(), Retry: r.retry, Absent: r.absent}
 	}
 	s.lastID++
-	li := &listener{name: def.Name, def: def, id: s.lastID, fd: r.fd, facts: r.facts, denied: s.denied(def.Name)}
+	li := &listener{name: def.Name, def: def, id: s.lastID, fd: r.fd, facts: r.facts, denied: s.denied(def.Name), bound: def, closed: make(chan struct{}), gone: make(chan struct{})}
+	li.rule.Store(rule)
 	if err := s.adopt(li); err != nil {
-		s.daemon.tasks.Go(func() { s.complain(def.Name, r.discard()) })
+		s.daemon.tasks.Go(func() { s.discard(def.Name, r) })
 		return flow.OpenFailed{Socket: def.Name, Reason: fmt.Sprintf("socket %s: %v", def.Name, err)}
 	}
 	if old := s.open[def.Name]; old != nil {
 		old.replaced = true
+		s.succeeds(li, old)
+		s.retire(old)
 		s.close(old)
 	}
-	s.open[def.Name], s.byID[li.id] = li, li
+	s.open[def.Name], s.byID[li.id], s.byCookie[li.facts.Cookie] = li, li, li
+	s.followLater(s.followOne(li, s.daemon.rules[def.Name]))
 	return flow.Opened{Socket: def.Name, Addresses: r.addresses, Options: r.options}
+}
+
+// discard closes what was opened and nobody wants any more.
+func (s *sockets) discard(name plan.Name, r opened) {
+	s.forgetNode(&r.facts)
+	s.complain(name, r.discard())
 }
 
 func (s *sockets) adopt(li *listener) error {
@@ -157,8 +192,11 @@ func (s *sockets) adopt(li *listener) error {
 		if !li.def.Accept && wantsData(li.def, li.facts.Stream) {
 			server.WantData()
 		}
-		if rule := s.daemon.rules[li.name]; rule != nil && li.facts.Stream {
-			server.SetGate(listen.Gate{Allow: rule.Allows, Denied: li.denied})
+		if li.rule.Load() != nil && li.facts.Stream {
+			server.SetGate(listen.Gate{
+				Allow:  func(c peer.Cred) bool { return li.rule.Load().Allows(c) },
+				Denied: li.denied,
+			})
 		}
 		li.server = server
 		li.life, li.cancel = context.WithCancel(s.ctx)
@@ -177,11 +215,14 @@ func (s *sockets) adopt(li *listener) error {
 func (s *sockets) Close(name plan.Name) { s.close(s.open[name]) }
 
 func (s *sockets) close(li *listener) {
+	close(li.closed)
 	delete(s.open, li.name)
 	delete(s.byID, li.id)
+	delete(s.byCookie, li.facts.Cookie)
+	s.forgetNode(&li.facts)
 	s.claims.Release(li.facts.Cookie)
 	s.complain(li.name, s.set.Remove(li.id))
-	if li.cancel != nil {
+	if li.cancel != nil && li.successor == nil {
 		li.cancel()
 	}
 	if li.serving {
@@ -194,22 +235,25 @@ func (s *sockets) close(li *listener) {
 // finish closes a listener that nobody uses any more.
 func (s *sockets) finish(li *listener) {
 	s.daemon.tasks.Go(func() {
+		if li.successor != nil {
+			s.carry(li)
+			if li.cancel != nil {
+				li.cancel()
+			}
+		} else if li.lost {
+			s.mourn(li)
+		}
 		if li.server != nil {
 			li.server.Stop()
 		}
-		// The node goes first: while the socket is open, its inode number cannot
-		// be given to somebody else's node.
-		var err error
-		if li.def.Options["remove-on-stop"] != "false" {
-			err = li.facts.Remove()
-		}
-		s.complain(li.name, errors.Join(err, unix.Close(li.fd)))
+		s.complain(li.name, errors.Join(li.removeNode(), unix.Close(li.fd)))
 		// The address is free when the last copy is closed, those that processes
 		// being started have until their exec too.
 		li.copies.Wait() // no Forward begins any more
 		ctx, cancel := context.WithTimeout(s.ctx, settleTimeout)
 		s.complain(li.name, proc.Settle(ctx))
 		cancel()
+		close(li.gone)
 		if !li.replaced {
 			s.daemon.loop.Post(flow.Closed{Socket: li.name})
 		}
@@ -218,6 +262,24 @@ func (s *sockets) finish(li *listener) {
 		}
 		li.forwarder.Wait()
 	})
+}
+
+// removeNode removes what a listener has in the file system, before it is closed:
+// while the socket is open, its inode number cannot be given to somebody else's node.
+func (li *listener) removeNode() error {
+	if li.def.Options["remove-on-stop"] == "false" || li.successor != nil { // which has the links, too
+		return nil
+	}
+	if !li.lost {
+		return li.facts.Remove()
+	}
+	links := li.facts
+	links.Path = ""
+	err := listen.RemoveNode(li.facts.Path, li.facts.Dev, li.facts.Ino)
+	if errors.Is(err, listen.ErrForeignNode) {
+		err = nil // that was said when it was found
+	}
+	return errors.Join(links.Remove(), err)
 }
 
 // Watch implements [loop.Sockets].

@@ -50,6 +50,10 @@ func (d *daemon) openStates(ctx context.Context) error {
 	unfit := map[plan.Name]bool{}
 	restored := 0
 	for _, b := range branches {
+		if b.State == grantsRecord {
+			d.restoreGrant(b)
+			continue
+		}
 		if err := fits(defs[b.State], b); err != nil {
 			if !unfit[b.State] { // one line for each state
 				d.log.WarnContext(ctx, "state not restored, it stays on disk", slog.String("state", string(b.State)), slog.Any("error", err))

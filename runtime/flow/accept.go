@@ -53,6 +53,10 @@ func (e *Engine) accept(s *socket) {
 			e.limit(s, lim.tooMany())
 			return
 		}
+		if s.live >= lim.connections { // some came from a listener that was replaced
+			e.watchConnections(s)
+			return
+		}
 		most = min(most, left, lim.connections-s.live)
 	}
 	s.serving = true

@@ -282,10 +282,14 @@ func (e *Engine) handle(ev Event) {
 		e.socketOpened(ev)
 	case OpenFailed:
 		e.socketFailed(ev)
+	case AddressesChanged:
+		e.addressesChanged()
 	case Closed:
 		e.socketClosed(ev)
 	case Broken:
 		e.broken(ev)
+	case Unreachable:
+		e.unreachable(ev)
 	case Accessed:
 		e.accessed(ev)
 	case Inspected:
@@ -393,6 +397,8 @@ func nameOf(ev Event) string {
 	switch ev := ev.(type) {
 	case Boot:
 		return "plan start"
+	case AddressesChanged:
+		return "a change of addresses"
 	case Shutdown:
 		return "shutdown"
 	case Reload:
@@ -422,6 +428,8 @@ func nameOf(ev Event) string {
 	case Closed:
 		name = ev.Socket
 	case Broken:
+		name = ev.Socket
+	case Unreachable:
 		name = ev.Socket
 	case Accessed:
 		name = ev.Socket

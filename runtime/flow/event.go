@@ -112,12 +112,18 @@ type (
 	}
 
 	// OpenFailed answers [OpenSocket]: nothing was left behind. Retry means that
-	// the same attempt may succeed later without anybody's doing.
+	// the same attempt may succeed later without anybody's doing; Absent, that it
+	// may when [AddressesChanged].
 	OpenFailed struct {
 		Socket plan.Name
 		Reason string
 		Retry  bool
+		Absent bool `json:",omitempty"`
 	}
+
+	// AddressesChanged says that the machine has other addresses or interfaces than
+	// before. It comes only once there was an OpenFailed for that reason.
+	AddressesChanged struct{}
 
 	// Closed answers [CloseSocket]: the endpoint is gone.
 	Closed struct{ Socket plan.Name }
@@ -128,6 +134,14 @@ type (
 	Broken struct {
 		Socket plan.Name
 		Reason string
+	}
+
+	// Unreachable says that nobody can reach a listener any more, though it works:
+	// its node in the file system is gone or somebody else's. It is bound anew,
+	// unless its owner has it; then when that is down.
+	Unreachable struct {
+		Socket plan.Name
+		Reason string // "the node /run/a.sock was deleted"
 	}
 
 	// Accessed says that a watched socket has something waiting.
@@ -274,33 +288,35 @@ func (s ExitStatus) Crashed() bool {
 	return true
 }
 
-func (Boot) isEvent()           {}
-func (Reload) isEvent()         {}
-func (SetState) isEvent()       {}
-func (RemoveState) isEvent()    {}
-func (EmitSignal) isEvent()     {}
-func (StartSocket) isEvent()    {}
-func (PauseSocket) isEvent()    {}
-func (ResumeSocket) isEvent()   {}
-func (StopSocket) isEvent()     {}
-func (StartService) isEvent()   {}
-func (StopService) isEvent()    {}
-func (Shutdown) isEvent()       {}
-func (Opened) isEvent()         {}
-func (OpenFailed) isEvent()     {}
-func (Closed) isEvent()         {}
-func (Broken) isEvent()         {}
-func (Accessed) isEvent()       {}
-func (Inspected) isEvent()      {}
-func (Arrived) isEvent()        {}
-func (Connected) isEvent()      {}
-func (Denied) isEvent()         {}
-func (Screened) isEvent()       {}
-func (Served) isEvent()         {}
-func (Flushed) isEvent()        {}
-func (ProcessStarted) isEvent() {}
-func (ProcessFailed) isEvent()  {}
-func (ProcessExited) isEvent()  {}
-func (Notified) isEvent()       {}
-func (Evaluated) isEvent()      {}
-func (TimerFired) isEvent()     {}
+func (Boot) isEvent()             {}
+func (Reload) isEvent()           {}
+func (SetState) isEvent()         {}
+func (RemoveState) isEvent()      {}
+func (EmitSignal) isEvent()       {}
+func (StartSocket) isEvent()      {}
+func (PauseSocket) isEvent()      {}
+func (ResumeSocket) isEvent()     {}
+func (StopSocket) isEvent()       {}
+func (StartService) isEvent()     {}
+func (StopService) isEvent()      {}
+func (Shutdown) isEvent()         {}
+func (Opened) isEvent()           {}
+func (OpenFailed) isEvent()       {}
+func (Closed) isEvent()           {}
+func (AddressesChanged) isEvent() {}
+func (Broken) isEvent()           {}
+func (Unreachable) isEvent()      {}
+func (Accessed) isEvent()         {}
+func (Inspected) isEvent()        {}
+func (Arrived) isEvent()          {}
+func (Connected) isEvent()        {}
+func (Denied) isEvent()           {}
+func (Screened) isEvent()         {}
+func (Served) isEvent()           {}
+func (Flushed) isEvent()          {}
+func (ProcessStarted) isEvent()   {}
+func (ProcessFailed) isEvent()    {}
+func (ProcessExited) isEvent()    {}
+func (Notified) isEvent()         {}
+func (Evaluated) isEvent()        {}
+func (TimerFired) isEvent()       {}

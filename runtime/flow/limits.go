@@ -81,10 +81,7 @@ func (e *Engine) giveUp(s *socket, reason string) {
 	e.forgetLimit(s)
 	s.doomed = reason
 	s.parked, s.depth = "", 0
-	e.moveSocket(s, SocketStopping, reason, true)
-	if s.awaits != awaitRebound { // else the answer on its way decides what to close
-		e.closeSocket(s)
-	}
+	e.closeOpen(s, reason, true)
 }
 
 // overBurst reports whether a socket without owner, which has been emptied, is over

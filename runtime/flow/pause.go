@@ -79,15 +79,16 @@ func (e *Engine) resume(s *socket, cause string) {
 	case s.owner != nil && s.owner.alive() && !s.accepts():
 		e.moveSocket(s, SocketHeld, cause, false)
 		return
-	case s.stale && s.awaits != awaitRebound:
+	case s.stale && s.lost == "" && s.awaits != awaitRebound:
 		e.bindAnew(s, cause)
 		return
 	case s.parked != "":
 		e.moveSocket(s, SocketPaused, s.parked, false)
-		return
+	default:
+		e.moveSocket(s, SocketListening, cause, false)
+		e.watch(s)
 	}
-	e.moveSocket(s, SocketListening, cause, false)
-	e.watch(s)
+	e.rebindLost(s)
 }
 
 // hold takes a socket out of sight while its owner has it.

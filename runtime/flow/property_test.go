@@ -83,7 +83,11 @@ func (w *world) something() {
 	case 8:
 		w.serviceEvent(pick(w.t, w.services, "service"))
 	case 9:
-		w.breakDown(pick(w.t, w.sockets, "socket"))
+		if s := pick(w.t, w.sockets, "socket"); rapid.Bool().Draw(w.t, "node") {
+			w.lose(s)
+		} else {
+			w.breakDown(s)
+		}
 	case 10:
 		w.noise()
 	case 11:
@@ -140,8 +144,9 @@ func (w *world) noise() {
 		flow.Opened{Socket: "w@none"},
 		flow.Accessed{Socket: "w@none"},
 		flow.Broken{Socket: "w@none"},
+		flow.Unreachable{Socket: "w@none"},
 	}
-	if s.phase != coming {
+	if s.phase != coming && !s.anew {
 		events = append(events, flow.Opened{Socket: s.def.Name}, flow.OpenFailed{Socket: s.def.Name})
 	}
 	if !s.serving {
@@ -266,6 +271,9 @@ func (w *world) checkSocket(s *simSocket, st flow.SocketStatus) {
 		flow.SocketFailed:    {absent},
 		flow.SocketStopping:  {coming, goingOff},
 	}
+	if s.anew { // a stop waits for the answer
+		want[flow.SocketStopping] = append(want[flow.SocketStopping], present)
+	}
 	w.require(slices.Contains(want[st.State], s.phase), "%s is %s, but its listener is %s", st.Def.Name, st.State, s.phase)
 	w.require(!s.watched || !w.ending, "%s is watched during a shutdown", st.Def.Name)
 	w.require(!s.watched || st.State == flow.SocketListening, "%s is %s and watched", st.Def.Name, st.State)
@@ -291,9 +299,9 @@ func (w *world) checkSocket(s *simSocket, st flow.SocketStatus) {
 	managed := s.def.Owner != "" && s.def.Lifecycle == plan.Managed && !s.def.Accept
 	switch {
 	case !managed:
-		w.require(s.watched || s.serving || s.flushing || s.inspecting || s.screen.running || s.told > 0, "nobody looks after %s", st.Def.Name)
+		w.require(s.watched || s.serving || s.flushing || s.inspecting || s.screen.running || s.told > 0 || s.anew, "nobody looks after %s", st.Def.Name)
 	case len(s.def.Trigger) > 0:
-		w.require(s.watched || s.flushing || s.screen.running || s.told > 0, "nobody looks at %s", st.Def.Name)
+		w.require(s.anew || s.watched || s.flushing || s.screen.running || s.told > 0, "nobody looks at %s", st.Def.Name)
 	default:
 		w.require(!s.watched, "%s is watched, although an access does nothing", st.Def.Name)
 	}

@@ -417,7 +417,7 @@ func (e *Engine) bindAnew(s *socket, cause string) {
 // rebound is told that a socket has its new listener, and the old one is closed.
 func (e *Engine) rebound(s *socket, ev Opened) {
 	s.awaits, s.serving, s.flushing = awaitNothing, false, false
-	s.addresses, s.options, s.reason, s.lastError = ev.Addresses, ev.Options, s.cause, ""
+	s.addresses, s.options, s.reason, s.lastError = ev.Addresses, ev.Options, e.found(s), ""
 	if s.stale { // there was another reload meanwhile
 		e.bindAnew(s, s.cause)
 		return
@@ -426,6 +426,7 @@ func (e *Engine) rebound(s *socket, ev Opened) {
 		e.watch(s)
 	}
 	e.settleOwner(s, s.cause)
+	e.socketSettled(s)
 }
 
 // missed is told that a listener could not be opened, and reports whether that was
@@ -440,6 +441,8 @@ func (e *Engine) missed(s *socket, ev OpenFailed) bool {
 	case s.awaits == awaitRebound && s.stale:
 		s.stale = false
 		e.emit(OpenSocket{s.def.Name})
+	case s.awaits == awaitRebound && s.lost != "":
+		e.notFound(s, ev)
 	case s.awaits == awaitRebound:
 		s.awaits = awaitNothing
 		s.lastError = StillBound + ev.Reason

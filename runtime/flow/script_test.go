@@ -282,11 +282,15 @@ func event(t *testing.T, s *script, d *datadriven.TestData) flow.Event {
 	case "opened":
 		return flow.Opened{Socket: a.name(), Addresses: []string{"127.0.0.1:80"}}
 	case "open-failed":
-		return flow.OpenFailed{Socket: a.name(), Reason: a.text("reason"), Retry: d.HasArg("retry")}
+		return flow.OpenFailed{Socket: a.name(), Reason: a.text("reason"), Retry: d.HasArg("retry") || d.HasArg("absent"), Absent: d.HasArg("absent")}
+	case "addresses-changed":
+		return flow.AddressesChanged{}
 	case "closed":
 		return flow.Closed{Socket: a.name()}
 	case "broken":
 		return flow.Broken{Socket: a.name(), Reason: a.text("reason")}
+	case "unreachable":
+		return flow.Unreachable{Socket: a.name(), Reason: a.text("reason")}
 	case "accessed":
 		return flow.Accessed{Socket: a.name()}
 	case "inspected":

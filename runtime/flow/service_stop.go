@@ -190,8 +190,10 @@ func (e *Engine) release(in *instance, reason string) {
 		switch {
 		case pause > 0:
 			e.pause(s, pause, what+reason)
+			e.rebindLost(s)
 		case s.vain:
 			e.limitVain(s)
+			e.rebindLost(s)
 		default:
 			e.resume(s, "owner "+string(svc.def.Name)+" is down: "+reason)
 		}

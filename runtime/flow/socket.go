@@ -29,8 +29,7 @@ const (
 	minRetry  = 100 * time.Millisecond // an owner that cannot be started
 	maxRetry  = 30 * time.Second
 
-	// freeCrashes are forgiven before accesses wait longer each time: many a
-	// service that works ends with a status other than 0.
+	// freeCrashes are forgiven first: many a service that works ends with a failure.
 	freeCrashes = 5
 )
 
@@ -45,6 +44,9 @@ type socket struct {
 	lastError string
 	addresses []string
 	options   []string // what became of them, see [Opened]
+	absent    bool     // its address was not there at the last attempt
+
+	lost string // why nobody can reach its listener, see unreachable.go
 
 	// Of a reload, see reload.go.
 	leaving bool // the plan that was loaded last does not have it
@@ -106,7 +108,8 @@ func (s *socket) open() bool {
 // known what becomes of the socket (SPEC §4.2: in one step sockets are opened
 // before services are started).
 func (s *socket) awaitedByOwner() bool {
-	return s.state == SocketStarting && s.awaits != awaitNothing || len(s.wanted) > 0 || s.flushing || s.screen.running
+	return s.state == SocketStarting && s.awaits != awaitNothing || s.lost != "" && s.awaits == awaitRebound ||
+		len(s.wanted) > 0 || s.flushing || s.screen.running
 }
 
 func (s *socket) timer(k TimerKind) TimerID { return TimerID{Kind: k, Name: s.def.Name} }
@@ -182,7 +185,7 @@ func (e *Engine) openSocket(s *socket) {
 }
 
 func (e *Engine) closeSocket(s *socket) {
-	s.awaits, s.stale = awaitClosed, false
+	s.awaits, s.stale, s.lost = awaitClosed, false, ""
 	e.emit(CloseSocket{s.def.Name})
 }
 
@@ -219,10 +222,7 @@ func (e *Engine) stopSocket(s *socket, w why) {
 		s.wait(w.from)
 		e.forgetLimit(s)
 		s.parked = ""
-		e.moveSocket(s, SocketStopping, w.text, false)
-		if s.awaits != awaitRebound { // else the answer on its way decides what to close
-			e.closeSocket(s)
-		}
+		e.closeOpen(s, w.text, false)
 	}
 }
 
@@ -265,11 +265,11 @@ func (e *Engine) socketFailed(ev OpenFailed) {
 		e.stopped(s)
 		return
 	}
-	s.lastError = ev.Reason
+	s.lastError, s.absent = ev.Reason, ev.Retry && ev.Absent
 	if ev.Retry {
 		d := doubled(minReopen, s.retries, maxReopen)
 		s.retries++
-		s.reason = fmt.Sprintf("%s; next attempt in %v", ev.Reason, d)
+		s.reason = fmt.Sprintf("%s; %s %v", ev.Reason, nextAttempt(s.absent), d)
 		e.report("socket not open yet", string(s.def.Name), s.reason)
 		e.arm(s.timer(TimerReopen), d)
 	} else {
@@ -299,19 +299,6 @@ func (e *Engine) socketClosed(ev Closed) {
 			e.openSocket(f)
 		}
 	}
-}
-
-// broken replaces a listener that somebody has shut down. The socket has not
-// stopped, so no hook runs.
-func (e *Engine) broken(ev Broken) {
-	s := e.sockets[ev.Socket]
-	if s == nil || s.state != SocketListening && !s.serving || e.stopping || !s.open() || s.awaits == awaitRebound {
-		return
-	}
-	e.cancel(s.timer(TimerResume)) // what waited is gone, and with it the reason to pause
-	s.cause, s.depth = "bound anew: "+ev.Reason, 0
-	e.moveSocket(s, SocketStarting, ev.Reason, true)
-	e.closeSocket(s)
 }
 
 // stopped ends a stop: nothing of the socket is left.

@@ -58,6 +58,7 @@ func (w *world) take(f flow.Accept) {
 		w.require(w.live(s)+f.Most <= lim.MaxConnections, "accept %d connections at %s, of which %d are live, of at most %d", f.Most, f.Socket, w.live(s), lim.MaxConnections)
 	}
 	s.serving = true
+	bound := s.bound
 	name := "socket " + string(f.Socket)
 	for range min(f.Most, s.denied) {
 		w.later(name, func() flow.Event { return w.turnAway(s) })
@@ -76,7 +77,7 @@ func (w *world) take(f flow.Accept) {
 			}
 		})
 	}
-	w.later(name, func() flow.Event { return w.taken(s) })
+	w.later(name, func() flow.Event { return w.taken(s, bound) })
 }
 
 // live counts the connections of a socket that a process has or will have.
@@ -154,7 +155,11 @@ func (w *world) flush(s *simSocket) {
 	up := len(w.service(s.def.Owner).procs)
 	w.require(up == 0, "flush %s, while its owner has %d processes", s.def.Name, up)
 	s.flushing = true
+	bound := s.bound
 	w.later("socket "+string(s.def.Name), func() flow.Event {
+		if s.bound != bound {
+			return nil
+		}
 		s.flushing = false
 		if s.phase != present && rapid.Bool().Draw(w.t, "flush is abandoned") {
 			return nil

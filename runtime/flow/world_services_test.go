@@ -314,7 +314,7 @@ func (w *world) checkInstance(svc *simService, unit string, st flow.InstanceStat
 	}
 	delayed := armed(flow.TimerRestart)
 	gathering := slices.ContainsFunc(w.sockets, func(s *simSocket) bool {
-		return s.def.Owner == svc.def.Name && (s.phase == coming || s.phase == goingOff || s.flushing || s.screen.running || w.rivalGoes(s))
+		return s.def.Owner == svc.def.Name && (s.phase == coming || s.anew || s.phase == goingOff || s.flushing || s.screen.running || w.rivalGoes(s))
 	})
 	up := count[coming] + count[present]
 	unready := armed(flow.TimerReady)

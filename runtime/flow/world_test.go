@@ -72,6 +72,9 @@ type simSocket struct {
 	parked     bool // paused by somebody
 	admitted   int  // connections within the window of its limit
 	told       int  // reports on their way
+	lost       bool // nobody can reach the listener
+	anew       bool // it is being replaced
+	bound      int  // listeners that were replaced
 }
 
 func newWorld(t *rapid.T, p *plan.Plan) *world {
@@ -249,6 +252,10 @@ func (w *world) rivalGoes(s *simSocket) bool {
 }
 
 func (w *world) open(s *simSocket) {
+	if s.phase == present {
+		w.openAnew(s)
+		return
+	}
 	w.require(s.phase == absent, "open %s, which is %s", s.def.Name, s.phase)
 	w.require(!w.rivalGoes(s), "open %s, while another one on %s is being closed", s.def.Name, s.def.Listen)
 	s.phase = coming
@@ -262,6 +269,36 @@ func (w *world) open(s *simSocket) {
 	})
 }
 
+// openAnew replaces a listener that nobody can reach; what waits is brought over, and
+// no answer comes any more of whoever served the one before.
+func (w *world) openAnew(s *simSocket) {
+	w.require(s.lost && !s.anew, "open %s, which is open", s.def.Name)
+	s.anew = true
+	w.later("socket "+string(s.def.Name), func() flow.Event {
+		s.anew = false
+		if !w.often("opened anew") {
+			return flow.OpenFailed{Socket: s.def.Name, Reason: "in use", Retry: rapid.Bool().Draw(w.t, "retry")}
+		}
+		s.bound++
+		s.lost, s.serving, s.watched, s.flushing = false, false, false, false
+		return flow.Opened{Socket: s.def.Name, Addresses: []string{s.def.Listen}}
+	})
+}
+
+// lose is somebody who removes the node of a socket.
+func (w *world) lose(s *simSocket) {
+	if s.phase != present || s.lost {
+		return
+	}
+	s.lost = true
+	w.later("socket "+string(s.def.Name), func() flow.Event {
+		if s.phase != present {
+			return nil
+		}
+		return flow.Unreachable{Socket: s.def.Name, Reason: "deleted"}
+	})
+}
+
 func (w *world) close(s *simSocket) {
 	w.require(s.phase == present, "close %s, which is %s", s.def.Name, s.phase)
 	s.phase, s.watched = goingOff, false
@@ -272,7 +309,7 @@ func (w *world) close(s *simSocket) {
 		s.serving = false
 	}
 	w.later("socket "+string(s.def.Name), func() flow.Event {
-		s.phase, s.queue, s.denied, s.screen = absent, 0, 0, screenWorld{}
+		s.phase, s.queue, s.denied, s.screen, s.lost = absent, 0, 0, screenWorld{}, false
 		return flow.Closed{Socket: s.def.Name}
 	})
 }
@@ -293,8 +330,12 @@ func (w *world) report(s *simSocket) {
 		s.watched = false
 	}
 	s.told++
+	bound := s.bound
 	w.later("socket "+string(s.def.Name), func() flow.Event {
 		s.told--
+		if s.bound != bound {
+			return nil // of a listener that is closed
+		}
 		return flow.Accessed{Socket: s.def.Name}
 	})
 }
@@ -330,8 +371,12 @@ func (w *world) breakDown(s *simSocket) {
 	}
 	s.watched = false
 	s.told++
+	bound := s.bound
 	w.later("socket "+string(s.def.Name), func() flow.Event {
 		s.told--
+		if s.bound != bound {
+			return nil
+		}
 		return flow.Broken{Socket: s.def.Name, Reason: "shut down"}
 	})
 }
@@ -349,6 +394,7 @@ func (w *world) serve(s *simSocket) {
 	w.require(s.phase == present && s.def.Owner == "", "serve %s, which is %s and owned by %q", s.def.Name, s.phase, s.def.Owner)
 	w.require(!s.serving, "serve %s, which is being served", s.def.Name)
 	s.serving = true
+	bound := s.bound
 	name := "socket " + string(s.def.Name)
 	for range s.denied {
 		w.later(name, func() flow.Event { return w.turnAway(s) })
@@ -359,11 +405,14 @@ func (w *world) serve(s *simSocket) {
 			return flow.Arrived{Socket: s.def.Name, Access: flow.Access{UID: 1000, GID: -1, PID: -1}}
 		})
 	}
-	w.later(name, func() flow.Event { return w.taken(s) })
+	w.later(name, func() flow.Event { return w.taken(s, bound) })
 }
 
 // taken ends a worker that took what waited.
-func (w *world) taken(s *simSocket) flow.Event {
+func (w *world) taken(s *simSocket, bound int) flow.Event {
+	if s.bound != bound {
+		return nil
+	}
 	s.serving = false
 	switch {
 	case w.often("served"):

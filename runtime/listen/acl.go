@@ -78,7 +78,7 @@ func Restrict(fd int, f *Facts, rule *peer.Rule) error {
 		return fmt.Errorf("restrict %s: %w", f.Path, ErrNoACL)
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.E2BIG), errors.Is(err, unix.ERANGE):
 		return fmt.Errorf("restrict %s: the permissions name %d users and %d groups, more than the file system has room for: put the users into groups: %w",
-			f.Path, len(rule.UIDs), len(rule.GIDs), err)
+			f.Path, len(rule.UIDs)+len(rule.Except), len(rule.GIDs), err)
 	case err != nil:
 		return fmt.Errorf("restrict %s: set its access control list: %w", f.Path, err)
 	}
@@ -88,7 +88,7 @@ func Restrict(fd int, f *Facts, rule *peer.Rule) error {
 // encodeACL writes the list of a node with this owner and group. The kernel wants
 // the entries sorted by tag and id.
 func encodeACL(uid, gid uint32, rule *peer.Rule) ([]byte, error) {
-	if n := len(rule.UIDs) + len(rule.GIDs); n > maxACL {
+	if n := len(rule.UIDs) + len(rule.GIDs) + len(rule.Except); n > maxACL {
 		return nil, fmt.Errorf("the permissions name %d users and groups, at most %d fit into an access control list: put the users into groups", n, maxACL)
 	}
 	list := binary.LittleEndian.AppendUint32(nil, aclVersion)
@@ -104,8 +104,10 @@ func encodeACL(uid, gid uint32, rule *peer.Rule) ([]byte, error) {
 		return 0
 	}
 	entry(aclOwner, permit(rule.AllowsUser(uid)), aclNoID)
-	for _, id := range distinct(rule.UIDs, uid) {
-		entry(aclUser, mayConnect, id)
+	// The entry of a user comes before those of groups, so one without permissions
+	// keeps the user out.
+	for _, id := range distinct(slices.Concat(rule.UIDs, rule.Except), uid) {
+		entry(aclUser, permit(rule.AllowsUser(id)), id)
 	}
 	entry(aclOwnerGroup, permit(slices.Contains(rule.GIDs, gid)), aclNoID)
 	for _, id := range distinct(rule.GIDs, gid) {

@@ -170,6 +170,20 @@ func TestEncodeACL(t *testing.T) {
 			t.Errorf("encodeACL = %x, want %x", got, want)
 		}
 	})
+	t.Run("S107 users who are excepted, among them the owner", func(t *testing.T) {
+		got, err := encodeACL(7, 8, &peer.Rule{UIDs: []uint32{9}, GIDs: []uint32{8, 10}, Except: []uint32{7, 3}})
+		must(t, err)
+		id := "\xff\xff\xff\xff"
+		want := "\x02\x00\x00\x00" +
+			"\x01\x00\x00\x00" + id +
+			"\x02\x00\x00\x00\x03\x00\x00\x00" + "\x02\x00\x06\x00\x09\x00\x00\x00" +
+			"\x04\x00\x06\x00" + id + "\x08\x00\x06\x00\x0a\x00\x00\x00" +
+			"\x10\x00\x06\x00" + id +
+			"\x20\x00\x00\x00" + id
+		if !bytes.Equal(got, []byte(want)) {
+			t.Errorf("encodeACL = %x, want %x", got, want)
+		}
+	})
 	t.Run("too many", func(t *testing.T) {
 		_, err := encodeACL(0, 0, &peer.Rule{UIDs: slices.Repeat([]uint32{1}, maxACL+1)})
 		if !strings.Contains(errText(err), "put the users into groups") {

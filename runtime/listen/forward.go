@@ -40,7 +40,11 @@ const (
 type Forwarder struct {
 	mu   sync.Mutex
 	live map[uint64]struct{} // inodes of the sockets that it has connected
-	ends sync.WaitGroup      // Add only under mu
+
+	// freed gets a value when a connection has ended; nil: nobody waits for that.
+	freed chan struct{}
+
+	ends sync.WaitGroup // Add only under mu
 }
 
 // Has reports whether a client that waits, by its number of [peer.Waiting], is one
@@ -115,6 +119,10 @@ func (f *Forwarder) connect(client halfConn, who peer.Cred) (forwarded, error) {
 func (f *Forwarder) forget(inode uint64) {
 	f.mu.Lock()
 	delete(f.live, inode)
+	select {
+	case f.freed <- struct{}{}:
+	default: // nobody waits, or whoever waits will look anyway
+	}
 	f.mu.Unlock()
 	f.ends.Done()
 }

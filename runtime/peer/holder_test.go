@@ -52,6 +52,11 @@ func TestS156Holder(t *testing.T) {
 	listen(t, stream)
 	dgram := socket(t, unix.AF_UNIX, unix.SOCK_DGRAM, 0)
 	bind(t, dgram, &unix.SockaddrUnix{Name: filepath.Join(dir, "dgram")})
+	used := socket(t, unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+	bind(t, used, &unix.SockaddrUnix{Name: filepath.Join(dir, "used")})
+	if err := unix.Connect(socket(t, unix.AF_UNIX, unix.SOCK_DGRAM, 0), &unix.SockaddrUnix{Name: filepath.Join(dir, "used")}); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +91,7 @@ func TestS156Holder(t *testing.T) {
 		{name: "udp", typ: "udp", address: "127.0.0.1:" + port(t, udp), want: us},
 		{name: "uds stream", typ: "uds", address: path, want: us},
 		{name: "uds dgram", typ: "uds", address: filepath.Join(dir, "dgram"), want: us},
+		{name: "uds dgram that a client is connected to", typ: "uds", address: filepath.Join(dir, "used"), want: us},
 		{name: "uds by a symlink", typ: "uds", address: link, want: us},
 		{name: "uds abstract", typ: "uds", address: abstract, want: us},
 		{name: "uds abstract, free", typ: "uds", address: abstract + "-free"},

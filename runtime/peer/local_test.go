@@ -68,7 +68,7 @@ func TestS109OfLocal(t *testing.T) {
 }
 
 func TestRule(t *testing.T) {
-	rule := &Rule{UIDs: []uint32{4001}, GIDs: []uint32{5001}}
+	rule := &Rule{UIDs: []uint32{4001}, GIDs: []uint32{0, 5001}, Except: []uint32{0, 4004}}
 	tests := []struct {
 		name string
 		cred Cred
@@ -79,6 +79,7 @@ func TestRule(t *testing.T) {
 		{name: "S107 primary group", cred: Cred{UID: 4003, GID: 5001}, want: true},
 		{name: "S107 supplementary group", cred: Cred{UID: 4003, GID: 9000, Groups: []uint32{1, 5001}}, want: true},
 		{name: "S101 neither", cred: Cred{UID: 4003, GID: 9000, Groups: []uint32{1}}},
+		{name: "S107 a member who is excepted", cred: Cred{UID: 4004, GID: 5001, Groups: []uint32{5001}}},
 		{name: "the number of the user as a group", cred: Cred{UID: 5001, GID: 4001}},
 	}
 	for _, tt := range tests {

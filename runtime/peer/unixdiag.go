@@ -35,15 +35,19 @@ type unixSocket struct {
 	waiting []uint32
 }
 
-// unixSockets calls visit with every unix socket that listens, or is bound and
-// not connected, until visit returns errStop.
+// unixSockets calls visit with every unix socket that listens, or may be bound and is
+// not a connection, until visit returns errStop. One of datagrams counts as connected
+// to the kernel once anybody has connected to it.
 func unixSockets(visit func(unixSocket) error) error {
 	request := unixRequest(unixShowName | unixShowVFS | unixShowUID)
-	native.PutUint32(request[4:], stateListen|stateClose)
+	native.PutUint32(request[4:], stateListen|stateClose|stateEstablished)
 	return ask(request, unix.NLM_F_DUMP, func(body []byte) error {
 		s, err := parseUnix(body)
 		if err != nil {
 			return err
+		}
+		if body[1] != unix.SOCK_DGRAM && body[2] == unix.BPF_TCP_ESTABLISHED { // udiag_type, udiag_state
+			return nil // a connection, which has the name of its listener
 		}
 		return visit(s)
 	})

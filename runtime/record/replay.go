@@ -21,7 +21,7 @@ const maxLine = 64 << 20
 var events = byName(
 	flow.Boot{}, flow.Reload{}, flow.SetState{}, flow.RemoveState{}, flow.EmitSignal{},
 	flow.StartSocket{}, flow.StopSocket{}, flow.StartService{}, flow.StopService{}, flow.Shutdown{},
-	flow.Opened{}, flow.OpenFailed{}, flow.Closed{}, flow.Broken{}, flow.Accessed{}, flow.Inspected{}, flow.Arrived{}, flow.Denied{}, flow.Screened{}, flow.Served{},
+	flow.Opened{}, flow.OpenFailed{}, flow.AddressesChanged{}, flow.Closed{}, flow.Broken{}, flow.Unreachable{}, flow.Accessed{}, flow.Inspected{}, flow.Arrived{}, flow.Denied{}, flow.Screened{}, flow.Served{},
 	flow.PauseSocket{}, flow.ResumeSocket{}, flow.Connected{}, flow.Flushed{},
 	flow.ProcessStarted{}, flow.ProcessFailed{}, flow.ProcessExited{}, flow.Notified{}, flow.Evaluated{}, flow.TimerFired{},
 )

@@ -195,6 +195,7 @@ type StatusResponse struct {
 	Store           *StoreStatus           `protobuf:"bytes,9,opt,name=store,proto3" json:"store,omitempty"`                                             // absent: states end with the daemon
 	Timers          []*TimerStatus         `protobuf:"bytes,10,rep,name=timers,proto3" json:"timers,omitempty"`
 	SinceUnixMicros int64                  `protobuf:"varint,20,opt,name=since_unix_micros,json=sinceUnixMicros,proto3" json:"since_unix_micros,omitempty"` // when the daemon was started
+	Grants          []*GrantStatus         `protobuf:"bytes,21,rep,name=grants,proto3" json:"grants,omitempty"`                                             // for those who may do everything
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -306,6 +307,82 @@ func (x *StatusResponse) GetSinceUnixMicros() int64 {
 	return 0
 }
 
+func (x *StatusResponse) GetGrants() []*GrantStatus {
+	if x != nil {
+		return x.Grants
+	}
+	return nil
+}
+
+// GrantStatus is one difference between the plan and who holds a permission.
+type GrantStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Permission    string                 `protobuf:"bytes,1,opt,name=permission,proto3" json:"permission,omitempty"`
+	Uid           *uint32                `protobuf:"varint,2,opt,name=uid,proto3,oneof" json:"uid,omitempty"` // one of uid and gid is there
+	Gid           *uint32                `protobuf:"varint,3,opt,name=gid,proto3,oneof" json:"gid,omitempty"`
+	Revoked       bool                   `protobuf:"varint,4,opt,name=revoked,proto3" json:"revoked,omitempty"` // else it was granted
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantStatus) Reset() {
+	*x = GrantStatus{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantStatus) ProtoMessage() {}
+
+func (x *GrantStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantStatus.ProtoReflect.Descriptor instead.
+func (*GrantStatus) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GrantStatus) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *GrantStatus) GetUid() uint32 {
+	if x != nil && x.Uid != nil {
+		return *x.Uid
+	}
+	return 0
+}
+
+func (x *GrantStatus) GetGid() uint32 {
+	if x != nil && x.Gid != nil {
+		return *x.Gid
+	}
+	return 0
+}
+
+func (x *GrantStatus) GetRevoked() bool {
+	if x != nil {
+		return x.Revoked
+	}
+	return false
+}
+
 // StoreStatus is about the states on disk.
 type StoreStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -319,7 +396,7 @@ type StoreStatus struct {
 
 func (x *StoreStatus) Reset() {
 	*x = StoreStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[2]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -331,7 +408,7 @@ func (x *StoreStatus) String() string {
 func (*StoreStatus) ProtoMessage() {}
 
 func (x *StoreStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[2]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -344,7 +421,7 @@ func (x *StoreStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreStatus.ProtoReflect.Descriptor instead.
 func (*StoreStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{2}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *StoreStatus) GetPath() string {
@@ -397,7 +474,7 @@ type SocketStatus struct {
 
 func (x *SocketStatus) Reset() {
 	*x = SocketStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[3]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +486,7 @@ func (x *SocketStatus) String() string {
 func (*SocketStatus) ProtoMessage() {}
 
 func (x *SocketStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[3]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +499,7 @@ func (x *SocketStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketStatus.ProtoReflect.Descriptor instead.
 func (*SocketStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{3}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SocketStatus) GetName() string {
@@ -537,7 +614,7 @@ type Denials struct {
 
 func (x *Denials) Reset() {
 	*x = Denials{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[4]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -549,7 +626,7 @@ func (x *Denials) String() string {
 func (*Denials) ProtoMessage() {}
 
 func (x *Denials) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[4]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -562,7 +639,7 @@ func (x *Denials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Denials.ProtoReflect.Descriptor instead.
 func (*Denials) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{4}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Denials) GetPermission() uint64 {
@@ -614,7 +691,7 @@ type ServiceStatus struct {
 
 func (x *ServiceStatus) Reset() {
 	*x = ServiceStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[5]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +703,7 @@ func (x *ServiceStatus) String() string {
 func (*ServiceStatus) ProtoMessage() {}
 
 func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[5]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +716,7 @@ func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceStatus.ProtoReflect.Descriptor instead.
 func (*ServiceStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{5}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ServiceStatus) GetName() string {
@@ -746,7 +823,7 @@ type InstanceStatus struct {
 
 func (x *InstanceStatus) Reset() {
 	*x = InstanceStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[6]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +835,7 @@ func (x *InstanceStatus) String() string {
 func (*InstanceStatus) ProtoMessage() {}
 
 func (x *InstanceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[6]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +848,7 @@ func (x *InstanceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceStatus.ProtoReflect.Descriptor instead.
 func (*InstanceStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{6}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *InstanceStatus) GetInstance() string {
@@ -864,7 +941,7 @@ type TimerStatus struct {
 
 func (x *TimerStatus) Reset() {
 	*x = TimerStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[7]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +953,7 @@ func (x *TimerStatus) String() string {
 func (*TimerStatus) ProtoMessage() {}
 
 func (x *TimerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[7]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -889,7 +966,7 @@ func (x *TimerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimerStatus.ProtoReflect.Descriptor instead.
 func (*TimerStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{7}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TimerStatus) GetName() string {
@@ -939,7 +1016,7 @@ type StateStatus struct {
 
 func (x *StateStatus) Reset() {
 	*x = StateStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[8]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -951,7 +1028,7 @@ func (x *StateStatus) String() string {
 func (*StateStatus) ProtoMessage() {}
 
 func (x *StateStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[8]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -964,7 +1041,7 @@ func (x *StateStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateStatus.ProtoReflect.Descriptor instead.
 func (*StateStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{8}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *StateStatus) GetName() string {
@@ -1001,7 +1078,7 @@ type PluginStatus struct {
 
 func (x *PluginStatus) Reset() {
 	*x = PluginStatus{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[9]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1090,7 @@ func (x *PluginStatus) String() string {
 func (*PluginStatus) ProtoMessage() {}
 
 func (x *PluginStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[9]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1103,7 @@ func (x *PluginStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PluginStatus.ProtoReflect.Descriptor instead.
 func (*PluginStatus) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{9}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PluginStatus) GetName() string {
@@ -1080,7 +1157,7 @@ type Payload struct {
 
 func (x *Payload) Reset() {
 	*x = Payload{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[10]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1169,7 @@ func (x *Payload) String() string {
 func (*Payload) ProtoMessage() {}
 
 func (x *Payload) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[10]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1182,7 @@ func (x *Payload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Payload.ProtoReflect.Descriptor instead.
 func (*Payload) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{10}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Payload) GetValue() isPayload_Value {
@@ -1190,7 +1267,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[11]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1202,7 +1279,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[11]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1215,7 +1292,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{11}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StartRequest) GetKind() UnitKind {
@@ -1248,7 +1325,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[12]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1337,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[12]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +1350,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{12}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StartResponse) GetResults() []*UnitResult {
@@ -1294,7 +1371,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[13]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1383,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[13]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1396,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StopRequest) GetKind() UnitKind {
@@ -1352,7 +1429,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[14]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1364,7 +1441,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[14]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1377,7 +1454,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StopResponse) GetResults() []*UnitResult {
@@ -1400,7 +1477,7 @@ type UnitResult struct {
 
 func (x *UnitResult) Reset() {
 	*x = UnitResult{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[15]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1489,7 @@ func (x *UnitResult) String() string {
 func (*UnitResult) ProtoMessage() {}
 
 func (x *UnitResult) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[15]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1502,7 @@ func (x *UnitResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitResult.ProtoReflect.Descriptor instead.
 func (*UnitResult) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UnitResult) GetName() string {
@@ -1466,7 +1543,7 @@ type SetStateRequest struct {
 
 func (x *SetStateRequest) Reset() {
 	*x = SetStateRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[16]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1555,7 @@ func (x *SetStateRequest) String() string {
 func (*SetStateRequest) ProtoMessage() {}
 
 func (x *SetStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[16]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1568,7 @@ func (x *SetStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStateRequest.ProtoReflect.Descriptor instead.
 func (*SetStateRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SetStateRequest) GetName() string {
@@ -1518,7 +1595,7 @@ type SetStateResponse struct {
 
 func (x *SetStateResponse) Reset() {
 	*x = SetStateResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[17]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1530,7 +1607,7 @@ func (x *SetStateResponse) String() string {
 func (*SetStateResponse) ProtoMessage() {}
 
 func (x *SetStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[17]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1543,7 +1620,7 @@ func (x *SetStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStateResponse.ProtoReflect.Descriptor instead.
 func (*SetStateResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SetStateResponse) GetName() string {
@@ -1570,7 +1647,7 @@ type RemoveStateRequest struct {
 
 func (x *RemoveStateRequest) Reset() {
 	*x = RemoveStateRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[18]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1582,7 +1659,7 @@ func (x *RemoveStateRequest) String() string {
 func (*RemoveStateRequest) ProtoMessage() {}
 
 func (x *RemoveStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[18]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1595,7 +1672,7 @@ func (x *RemoveStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveStateRequest.ProtoReflect.Descriptor instead.
 func (*RemoveStateRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{18}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RemoveStateRequest) GetName() string {
@@ -1622,7 +1699,7 @@ type RemoveStateResponse struct {
 
 func (x *RemoveStateResponse) Reset() {
 	*x = RemoveStateResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[19]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1634,7 +1711,7 @@ func (x *RemoveStateResponse) String() string {
 func (*RemoveStateResponse) ProtoMessage() {}
 
 func (x *RemoveStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[19]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1647,7 +1724,7 @@ func (x *RemoveStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveStateResponse.ProtoReflect.Descriptor instead.
 func (*RemoveStateResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RemoveStateResponse) GetName() string {
@@ -1674,7 +1751,7 @@ type EmitRequest struct {
 
 func (x *EmitRequest) Reset() {
 	*x = EmitRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[20]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +1763,7 @@ func (x *EmitRequest) String() string {
 func (*EmitRequest) ProtoMessage() {}
 
 func (x *EmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[20]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +1776,7 @@ func (x *EmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmitRequest.ProtoReflect.Descriptor instead.
 func (*EmitRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EmitRequest) GetName() string {
@@ -1725,7 +1802,7 @@ type EmitResponse struct {
 
 func (x *EmitResponse) Reset() {
 	*x = EmitResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[21]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1737,7 +1814,7 @@ func (x *EmitResponse) String() string {
 func (*EmitResponse) ProtoMessage() {}
 
 func (x *EmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[21]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1750,7 +1827,7 @@ func (x *EmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmitResponse.ProtoReflect.Descriptor instead.
 func (*EmitResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *EmitResponse) GetName() string {
@@ -1768,7 +1845,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[22]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1780,7 +1857,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[22]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1793,7 +1870,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 type ShutdownResponse struct {
@@ -1804,7 +1881,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[23]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1816,7 +1893,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[23]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1829,7 +1906,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 type PauseRequest struct {
@@ -1841,7 +1918,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[24]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1853,7 +1930,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[24]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +1943,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PauseRequest) GetNames() []string {
@@ -1885,7 +1962,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[25]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1897,7 +1974,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[25]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1910,7 +1987,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PauseResponse) GetResults() []*UnitResult {
@@ -1929,7 +2006,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[26]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1941,7 +2018,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[26]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1954,7 +2031,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ResumeRequest) GetNames() []string {
@@ -1973,7 +2050,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[27]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2062,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[27]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2075,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ResumeResponse) GetResults() []*UnitResult {
@@ -2016,7 +2093,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[28]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2028,7 +2105,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[28]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2041,7 +2118,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 // WatchResponse is one thing that happened. Without an event it says that the watch
@@ -2062,7 +2139,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[29]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2074,7 +2151,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[29]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2087,7 +2164,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{29}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *WatchResponse) GetLost() uint64 {
@@ -2176,7 +2253,7 @@ type UnitEvent struct {
 
 func (x *UnitEvent) Reset() {
 	*x = UnitEvent{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[30]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2188,7 +2265,7 @@ func (x *UnitEvent) String() string {
 func (*UnitEvent) ProtoMessage() {}
 
 func (x *UnitEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[30]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2201,7 +2278,7 @@ func (x *UnitEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitEvent.ProtoReflect.Descriptor instead.
 func (*UnitEvent) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{30}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UnitEvent) GetKind() string {
@@ -2267,7 +2344,7 @@ type FlowEvent struct {
 
 func (x *FlowEvent) Reset() {
 	*x = FlowEvent{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[31]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2279,7 +2356,7 @@ func (x *FlowEvent) String() string {
 func (*FlowEvent) ProtoMessage() {}
 
 func (x *FlowEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[31]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2292,7 +2369,7 @@ func (x *FlowEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowEvent.ProtoReflect.Descriptor instead.
 func (*FlowEvent) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{31}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *FlowEvent) GetName() string {
@@ -2333,7 +2410,7 @@ type LogsRequest struct {
 
 func (x *LogsRequest) Reset() {
 	*x = LogsRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[32]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2345,7 +2422,7 @@ func (x *LogsRequest) String() string {
 func (*LogsRequest) ProtoMessage() {}
 
 func (x *LogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[32]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2358,7 +2435,7 @@ func (x *LogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsRequest.ProtoReflect.Descriptor instead.
 func (*LogsRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LogsRequest) GetNames() []string {
@@ -2384,7 +2461,7 @@ type LogsResponse struct {
 
 func (x *LogsResponse) Reset() {
 	*x = LogsResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[33]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2396,7 +2473,7 @@ func (x *LogsResponse) String() string {
 func (*LogsResponse) ProtoMessage() {}
 
 func (x *LogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[33]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2409,7 +2486,7 @@ func (x *LogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsResponse.ProtoReflect.Descriptor instead.
 func (*LogsResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *LogsResponse) GetLines() []*LogLine {
@@ -2432,7 +2509,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[34]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2444,7 +2521,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[34]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2457,7 +2534,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LogLine) GetService() string {
@@ -2498,7 +2575,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[35]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2510,7 +2587,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[35]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2523,7 +2600,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ReloadRequest) GetPath() string {
@@ -2552,7 +2629,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[36]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2564,7 +2641,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[36]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2577,7 +2654,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{36}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ReloadResponse) GetPlanDigest() string {
@@ -2616,7 +2693,7 @@ type NamesRequest struct {
 
 func (x *NamesRequest) Reset() {
 	*x = NamesRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2628,7 +2705,7 @@ func (x *NamesRequest) String() string {
 func (*NamesRequest) ProtoMessage() {}
 
 func (x *NamesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[37]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2641,7 +2718,7 @@ func (x *NamesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamesRequest.ProtoReflect.Descriptor instead.
 func (*NamesRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{38}
 }
 
 type NamesResponse struct {
@@ -2651,13 +2728,14 @@ type NamesResponse struct {
 	Timers        []string               `protobuf:"bytes,3,rep,name=timers,proto3" json:"timers,omitempty"`
 	States        []string               `protobuf:"bytes,4,rep,name=states,proto3" json:"states,omitempty"`
 	Signals       []string               `protobuf:"bytes,5,rep,name=signals,proto3" json:"signals,omitempty"`
+	Permissions   []string               `protobuf:"bytes,6,rep,name=permissions,proto3" json:"permissions,omitempty"` // for those who may grant them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *NamesResponse) Reset() {
 	*x = NamesResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[38]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2669,7 +2747,7 @@ func (x *NamesResponse) String() string {
 func (*NamesResponse) ProtoMessage() {}
 
 func (x *NamesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[38]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2682,7 +2760,7 @@ func (x *NamesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamesResponse.ProtoReflect.Descriptor instead.
 func (*NamesResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{38}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *NamesResponse) GetSockets() []string {
@@ -2720,6 +2798,13 @@ func (x *NamesResponse) GetSignals() []string {
 	return nil
 }
 
+func (x *NamesResponse) GetPermissions() []string {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
 type ExplainAccessRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Socket        string                 `protobuf:"bytes,1,opt,name=socket,proto3" json:"socket,omitempty"`
@@ -2732,7 +2817,7 @@ type ExplainAccessRequest struct {
 
 func (x *ExplainAccessRequest) Reset() {
 	*x = ExplainAccessRequest{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[39]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2744,7 +2829,7 @@ func (x *ExplainAccessRequest) String() string {
 func (*ExplainAccessRequest) ProtoMessage() {}
 
 func (x *ExplainAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[39]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2757,7 +2842,7 @@ func (x *ExplainAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainAccessRequest.ProtoReflect.Descriptor instead.
 func (*ExplainAccessRequest) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{39}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ExplainAccessRequest) GetSocket() string {
@@ -2801,7 +2886,7 @@ type ExplainAccessResponse struct {
 
 func (x *ExplainAccessResponse) Reset() {
 	*x = ExplainAccessResponse{}
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[40]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2813,7 +2898,7 @@ func (x *ExplainAccessResponse) String() string {
 func (*ExplainAccessResponse) ProtoMessage() {}
 
 func (x *ExplainAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rind_control_v1_control_proto_msgTypes[40]
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2826,7 +2911,7 @@ func (x *ExplainAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainAccessResponse.ProtoReflect.Descriptor instead.
 func (*ExplainAccessResponse) Descriptor() ([]byte, []int) {
-	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{40}
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ExplainAccessResponse) GetSocket() string {
@@ -2864,12 +2949,307 @@ func (x *ExplainAccessResponse) GetDetail() string {
 	return ""
 }
 
+// GrantRequest is about one user or one group, each by name or number.
+type GrantRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Permission    string                 `protobuf:"bytes,1,opt,name=permission,proto3" json:"permission,omitempty"` // name or id
+	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	Group         string                 `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantRequest) Reset() {
+	*x = GrantRequest{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantRequest) ProtoMessage() {}
+
+func (x *GrantRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantRequest.ProtoReflect.Descriptor instead.
+func (*GrantRequest) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *GrantRequest) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *GrantRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *GrantRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+type GrantResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Result        *GrantResult           `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantResponse) Reset() {
+	*x = GrantResponse{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantResponse) ProtoMessage() {}
+
+func (x *GrantResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantResponse.ProtoReflect.Descriptor instead.
+func (*GrantResponse) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *GrantResponse) GetResult() *GrantResult {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+// RevokeRequest is about one user or one group, each by name or number.
+type RevokeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Permission    string                 `protobuf:"bytes,1,opt,name=permission,proto3" json:"permission,omitempty"` // name or id
+	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	Group         string                 `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeRequest) Reset() {
+	*x = RevokeRequest{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeRequest) ProtoMessage() {}
+
+func (x *RevokeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeRequest.ProtoReflect.Descriptor instead.
+func (*RevokeRequest) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *RevokeRequest) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *RevokeRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *RevokeRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+type RevokeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Result        *GrantResult           `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeResponse) Reset() {
+	*x = RevokeResponse{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeResponse) ProtoMessage() {}
+
+func (x *RevokeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeResponse.ProtoReflect.Descriptor instead.
+func (*RevokeResponse) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *RevokeResponse) GetResult() *GrantResult {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+// GrantResult is what came of Grant or Revoke.
+type GrantResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Permission    string                 `protobuf:"bytes,1,opt,name=permission,proto3" json:"permission,omitempty"` // the full name
+	Holder        string                 `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"`         // for people: "user ann (4001)"
+	Changed       bool                   `protobuf:"varint,3,opt,name=changed,proto3" json:"changed,omitempty"`      // false: it was so already
+	Message       string                 `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`       // "granted", "revoked", "already so: …"
+	Lasting       bool                   `protobuf:"varint,5,opt,name=lasting,proto3" json:"lasting,omitempty"`      // it is on disk; else it ends with the daemon
+	Problems      []string               `protobuf:"bytes,6,rep,name=problems,proto3" json:"problems,omitempty"`     // what does not follow it, and why
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantResult) Reset() {
+	*x = GrantResult{}
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantResult) ProtoMessage() {}
+
+func (x *GrantResult) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rind_control_v1_control_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantResult.ProtoReflect.Descriptor instead.
+func (*GrantResult) Descriptor() ([]byte, []int) {
+	return file_api_rind_control_v1_control_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *GrantResult) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *GrantResult) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *GrantResult) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+func (x *GrantResult) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *GrantResult) GetLasting() bool {
+	if x != nil {
+		return x.Lasting
+	}
+	return false
+}
+
+func (x *GrantResult) GetProblems() []string {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
 var File_api_rind_control_v1_control_proto protoreflect.FileDescriptor
 
 const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"!api/rind/control/v1/control.proto\x12\x0frind.control.v1\"\x0f\n" +
-	"\rStatusRequest\"\x82\x04\n" +
+	"\rStatusRequest\"\xb8\x04\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1f\n" +
 	"\vplan_digest\x18\x02 \x01(\tR\n" +
@@ -2883,7 +3263,17 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x05store\x18\t \x01(\v2\x1c.rind.control.v1.StoreStatusR\x05store\x124\n" +
 	"\x06timers\x18\n" +
 	" \x03(\v2\x1c.rind.control.v1.TimerStatusR\x06timers\x12*\n" +
-	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"o\n" +
+	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\x124\n" +
+	"\x06grants\x18\x15 \x03(\v2\x1c.rind.control.v1.GrantStatusR\x06grants\"\x85\x01\n" +
+	"\vGrantStatus\x12\x1e\n" +
+	"\n" +
+	"permission\x18\x01 \x01(\tR\n" +
+	"permission\x12\x15\n" +
+	"\x03uid\x18\x02 \x01(\rH\x00R\x03uid\x88\x01\x01\x12\x15\n" +
+	"\x03gid\x18\x03 \x01(\rH\x01R\x03gid\x88\x01\x01\x12\x18\n" +
+	"\arevoked\x18\x04 \x01(\bR\arevokedB\x06\n" +
+	"\x04_uidB\x06\n" +
+	"\x04_gid\"o\n" +
 	"\vStoreStatus\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\adamaged\x18\x02 \x01(\tR\adamaged\x12\x18\n" +
@@ -3052,13 +3442,14 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\achanges\x18\x02 \x01(\tR\achanges\x12\x18\n" +
 	"\aapplied\x18\x03 \x01(\bR\aapplied\x12\x1a\n" +
 	"\bproblems\x18\x04 \x03(\tR\bproblems\"\x0e\n" +
-	"\fNamesRequest\"\x8f\x01\n" +
+	"\fNamesRequest\"\xb1\x01\n" +
 	"\rNamesResponse\x12\x18\n" +
 	"\asockets\x18\x01 \x03(\tR\asockets\x12\x1a\n" +
 	"\bservices\x18\x02 \x03(\tR\bservices\x12\x16\n" +
 	"\x06timers\x18\x03 \x03(\tR\x06timers\x12\x16\n" +
 	"\x06states\x18\x04 \x03(\tR\x06states\x12\x18\n" +
-	"\asignals\x18\x05 \x03(\tR\asignals\"l\n" +
+	"\asignals\x18\x05 \x03(\tR\asignals\x12 \n" +
+	"\vpermissions\x18\x06 \x03(\tR\vpermissions\"l\n" +
 	"\x14ExplainAccessRequest\x12\x16\n" +
 	"\x06socket\x18\x01 \x01(\tR\x06socket\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\rR\x03uid\x12\x12\n" +
@@ -3069,7 +3460,32 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\aallowed\x18\x02 \x01(\bR\aallowed\x12\x18\n" +
 	"\agrounds\x18\x03 \x03(\tR\agrounds\x12 \n" +
 	"\venforcement\x18\x04 \x01(\tR\venforcement\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail*R\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"X\n" +
+	"\fGrantRequest\x12\x1e\n" +
+	"\n" +
+	"permission\x18\x01 \x01(\tR\n" +
+	"permission\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x14\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group\"E\n" +
+	"\rGrantResponse\x124\n" +
+	"\x06result\x18\x01 \x01(\v2\x1c.rind.control.v1.GrantResultR\x06result\"Y\n" +
+	"\rRevokeRequest\x12\x1e\n" +
+	"\n" +
+	"permission\x18\x01 \x01(\tR\n" +
+	"permission\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x14\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group\"F\n" +
+	"\x0eRevokeResponse\x124\n" +
+	"\x06result\x18\x01 \x01(\v2\x1c.rind.control.v1.GrantResultR\x06result\"\xaf\x01\n" +
+	"\vGrantResult\x12\x1e\n" +
+	"\n" +
+	"permission\x18\x01 \x01(\tR\n" +
+	"permission\x12\x16\n" +
+	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x18\n" +
+	"\achanged\x18\x03 \x01(\bR\achanged\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\x12\x18\n" +
+	"\alasting\x18\x05 \x01(\bR\alasting\x12\x1a\n" +
+	"\bproblems\x18\x06 \x03(\tR\bproblems*R\n" +
 	"\bUnitKind\x12\x19\n" +
 	"\x15UNIT_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10UNIT_KIND_SOCKET\x10\x01\x12\x15\n" +
@@ -3081,7 +3497,7 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x0eOUTCOME_FAILED\x10\x03\x12\x18\n" +
 	"\x14OUTCOME_UNKNOWN_UNIT\x10\x04\x12\x15\n" +
 	"\x11OUTCOME_AMBIGUOUS\x10\x05\x12\x12\n" +
-	"\x0eOUTCOME_DENIED\x10\x062\xda\b\n" +
+	"\x0eOUTCOME_DENIED\x10\x062\xf1\t\n" +
 	"\x0eControlService\x12K\n" +
 	"\x06Status\x12\x1e.rind.control.v1.StatusRequest\x1a\x1f.rind.control.v1.StatusResponse\"\x00\x12H\n" +
 	"\x05Names\x12\x1d.rind.control.v1.NamesRequest\x1a\x1e.rind.control.v1.NamesResponse\"\x00\x12H\n" +
@@ -3095,7 +3511,9 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x05Watch\x12\x1d.rind.control.v1.WatchRequest\x1a\x1e.rind.control.v1.WatchResponse\"\x000\x01\x12E\n" +
 	"\x04Logs\x12\x1c.rind.control.v1.LogsRequest\x1a\x1d.rind.control.v1.LogsResponse\"\x00\x12K\n" +
 	"\x06Reload\x12\x1e.rind.control.v1.ReloadRequest\x1a\x1f.rind.control.v1.ReloadResponse\"\x00\x12`\n" +
-	"\rExplainAccess\x12%.rind.control.v1.ExplainAccessRequest\x1a&.rind.control.v1.ExplainAccessResponse\"\x00\x12Q\n" +
+	"\rExplainAccess\x12%.rind.control.v1.ExplainAccessRequest\x1a&.rind.control.v1.ExplainAccessResponse\"\x00\x12H\n" +
+	"\x05Grant\x12\x1d.rind.control.v1.GrantRequest\x1a\x1e.rind.control.v1.GrantResponse\"\x00\x12K\n" +
+	"\x06Revoke\x12\x1e.rind.control.v1.RevokeRequest\x1a\x1f.rind.control.v1.RevokeResponse\"\x00\x12Q\n" +
 	"\bShutdown\x12 .rind.control.v1.ShutdownRequest\x1a!.rind.control.v1.ShutdownResponse\"\x00B<Z:github.com/rind-sockets/rind/api/rind/control/v1;controlv1b\x06proto3"
 
 var (
@@ -3111,110 +3529,123 @@ func file_api_rind_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_api_rind_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_rind_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_api_rind_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_api_rind_control_v1_control_proto_goTypes = []any{
 	(UnitKind)(0),                 // 0: rind.control.v1.UnitKind
 	(Outcome)(0),                  // 1: rind.control.v1.Outcome
 	(*StatusRequest)(nil),         // 2: rind.control.v1.StatusRequest
 	(*StatusResponse)(nil),        // 3: rind.control.v1.StatusResponse
-	(*StoreStatus)(nil),           // 4: rind.control.v1.StoreStatus
-	(*SocketStatus)(nil),          // 5: rind.control.v1.SocketStatus
-	(*Denials)(nil),               // 6: rind.control.v1.Denials
-	(*ServiceStatus)(nil),         // 7: rind.control.v1.ServiceStatus
-	(*InstanceStatus)(nil),        // 8: rind.control.v1.InstanceStatus
-	(*TimerStatus)(nil),           // 9: rind.control.v1.TimerStatus
-	(*StateStatus)(nil),           // 10: rind.control.v1.StateStatus
-	(*PluginStatus)(nil),          // 11: rind.control.v1.PluginStatus
-	(*Payload)(nil),               // 12: rind.control.v1.Payload
-	(*StartRequest)(nil),          // 13: rind.control.v1.StartRequest
-	(*StartResponse)(nil),         // 14: rind.control.v1.StartResponse
-	(*StopRequest)(nil),           // 15: rind.control.v1.StopRequest
-	(*StopResponse)(nil),          // 16: rind.control.v1.StopResponse
-	(*UnitResult)(nil),            // 17: rind.control.v1.UnitResult
-	(*SetStateRequest)(nil),       // 18: rind.control.v1.SetStateRequest
-	(*SetStateResponse)(nil),      // 19: rind.control.v1.SetStateResponse
-	(*RemoveStateRequest)(nil),    // 20: rind.control.v1.RemoveStateRequest
-	(*RemoveStateResponse)(nil),   // 21: rind.control.v1.RemoveStateResponse
-	(*EmitRequest)(nil),           // 22: rind.control.v1.EmitRequest
-	(*EmitResponse)(nil),          // 23: rind.control.v1.EmitResponse
-	(*ShutdownRequest)(nil),       // 24: rind.control.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),      // 25: rind.control.v1.ShutdownResponse
-	(*PauseRequest)(nil),          // 26: rind.control.v1.PauseRequest
-	(*PauseResponse)(nil),         // 27: rind.control.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 28: rind.control.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 29: rind.control.v1.ResumeResponse
-	(*WatchRequest)(nil),          // 30: rind.control.v1.WatchRequest
-	(*WatchResponse)(nil),         // 31: rind.control.v1.WatchResponse
-	(*UnitEvent)(nil),             // 32: rind.control.v1.UnitEvent
-	(*FlowEvent)(nil),             // 33: rind.control.v1.FlowEvent
-	(*LogsRequest)(nil),           // 34: rind.control.v1.LogsRequest
-	(*LogsResponse)(nil),          // 35: rind.control.v1.LogsResponse
-	(*LogLine)(nil),               // 36: rind.control.v1.LogLine
-	(*ReloadRequest)(nil),         // 37: rind.control.v1.ReloadRequest
-	(*ReloadResponse)(nil),        // 38: rind.control.v1.ReloadResponse
-	(*NamesRequest)(nil),          // 39: rind.control.v1.NamesRequest
-	(*NamesResponse)(nil),         // 40: rind.control.v1.NamesResponse
-	(*ExplainAccessRequest)(nil),  // 41: rind.control.v1.ExplainAccessRequest
-	(*ExplainAccessResponse)(nil), // 42: rind.control.v1.ExplainAccessResponse
+	(*GrantStatus)(nil),           // 4: rind.control.v1.GrantStatus
+	(*StoreStatus)(nil),           // 5: rind.control.v1.StoreStatus
+	(*SocketStatus)(nil),          // 6: rind.control.v1.SocketStatus
+	(*Denials)(nil),               // 7: rind.control.v1.Denials
+	(*ServiceStatus)(nil),         // 8: rind.control.v1.ServiceStatus
+	(*InstanceStatus)(nil),        // 9: rind.control.v1.InstanceStatus
+	(*TimerStatus)(nil),           // 10: rind.control.v1.TimerStatus
+	(*StateStatus)(nil),           // 11: rind.control.v1.StateStatus
+	(*PluginStatus)(nil),          // 12: rind.control.v1.PluginStatus
+	(*Payload)(nil),               // 13: rind.control.v1.Payload
+	(*StartRequest)(nil),          // 14: rind.control.v1.StartRequest
+	(*StartResponse)(nil),         // 15: rind.control.v1.StartResponse
+	(*StopRequest)(nil),           // 16: rind.control.v1.StopRequest
+	(*StopResponse)(nil),          // 17: rind.control.v1.StopResponse
+	(*UnitResult)(nil),            // 18: rind.control.v1.UnitResult
+	(*SetStateRequest)(nil),       // 19: rind.control.v1.SetStateRequest
+	(*SetStateResponse)(nil),      // 20: rind.control.v1.SetStateResponse
+	(*RemoveStateRequest)(nil),    // 21: rind.control.v1.RemoveStateRequest
+	(*RemoveStateResponse)(nil),   // 22: rind.control.v1.RemoveStateResponse
+	(*EmitRequest)(nil),           // 23: rind.control.v1.EmitRequest
+	(*EmitResponse)(nil),          // 24: rind.control.v1.EmitResponse
+	(*ShutdownRequest)(nil),       // 25: rind.control.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),      // 26: rind.control.v1.ShutdownResponse
+	(*PauseRequest)(nil),          // 27: rind.control.v1.PauseRequest
+	(*PauseResponse)(nil),         // 28: rind.control.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 29: rind.control.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 30: rind.control.v1.ResumeResponse
+	(*WatchRequest)(nil),          // 31: rind.control.v1.WatchRequest
+	(*WatchResponse)(nil),         // 32: rind.control.v1.WatchResponse
+	(*UnitEvent)(nil),             // 33: rind.control.v1.UnitEvent
+	(*FlowEvent)(nil),             // 34: rind.control.v1.FlowEvent
+	(*LogsRequest)(nil),           // 35: rind.control.v1.LogsRequest
+	(*LogsResponse)(nil),          // 36: rind.control.v1.LogsResponse
+	(*LogLine)(nil),               // 37: rind.control.v1.LogLine
+	(*ReloadRequest)(nil),         // 38: rind.control.v1.ReloadRequest
+	(*ReloadResponse)(nil),        // 39: rind.control.v1.ReloadResponse
+	(*NamesRequest)(nil),          // 40: rind.control.v1.NamesRequest
+	(*NamesResponse)(nil),         // 41: rind.control.v1.NamesResponse
+	(*ExplainAccessRequest)(nil),  // 42: rind.control.v1.ExplainAccessRequest
+	(*ExplainAccessResponse)(nil), // 43: rind.control.v1.ExplainAccessResponse
+	(*GrantRequest)(nil),          // 44: rind.control.v1.GrantRequest
+	(*GrantResponse)(nil),         // 45: rind.control.v1.GrantResponse
+	(*RevokeRequest)(nil),         // 46: rind.control.v1.RevokeRequest
+	(*RevokeResponse)(nil),        // 47: rind.control.v1.RevokeResponse
+	(*GrantResult)(nil),           // 48: rind.control.v1.GrantResult
 }
 var file_api_rind_control_v1_control_proto_depIdxs = []int32{
-	5,  // 0: rind.control.v1.StatusResponse.sockets:type_name -> rind.control.v1.SocketStatus
-	7,  // 1: rind.control.v1.StatusResponse.services:type_name -> rind.control.v1.ServiceStatus
-	10, // 2: rind.control.v1.StatusResponse.states:type_name -> rind.control.v1.StateStatus
-	11, // 3: rind.control.v1.StatusResponse.plugins:type_name -> rind.control.v1.PluginStatus
-	4,  // 4: rind.control.v1.StatusResponse.store:type_name -> rind.control.v1.StoreStatus
-	9,  // 5: rind.control.v1.StatusResponse.timers:type_name -> rind.control.v1.TimerStatus
-	6,  // 6: rind.control.v1.SocketStatus.denials:type_name -> rind.control.v1.Denials
-	8,  // 7: rind.control.v1.ServiceStatus.instances:type_name -> rind.control.v1.InstanceStatus
-	12, // 8: rind.control.v1.StateStatus.branches:type_name -> rind.control.v1.Payload
-	0,  // 9: rind.control.v1.StartRequest.kind:type_name -> rind.control.v1.UnitKind
-	17, // 10: rind.control.v1.StartResponse.results:type_name -> rind.control.v1.UnitResult
-	0,  // 11: rind.control.v1.StopRequest.kind:type_name -> rind.control.v1.UnitKind
-	17, // 12: rind.control.v1.StopResponse.results:type_name -> rind.control.v1.UnitResult
-	0,  // 13: rind.control.v1.UnitResult.kind:type_name -> rind.control.v1.UnitKind
-	1,  // 14: rind.control.v1.UnitResult.outcome:type_name -> rind.control.v1.Outcome
-	12, // 15: rind.control.v1.SetStateRequest.payload:type_name -> rind.control.v1.Payload
-	12, // 16: rind.control.v1.EmitRequest.payload:type_name -> rind.control.v1.Payload
-	17, // 17: rind.control.v1.PauseResponse.results:type_name -> rind.control.v1.UnitResult
-	17, // 18: rind.control.v1.ResumeResponse.results:type_name -> rind.control.v1.UnitResult
-	32, // 19: rind.control.v1.WatchResponse.unit:type_name -> rind.control.v1.UnitEvent
-	33, // 20: rind.control.v1.WatchResponse.state:type_name -> rind.control.v1.FlowEvent
-	33, // 21: rind.control.v1.WatchResponse.signal:type_name -> rind.control.v1.FlowEvent
-	12, // 22: rind.control.v1.FlowEvent.payload:type_name -> rind.control.v1.Payload
-	36, // 23: rind.control.v1.LogsResponse.lines:type_name -> rind.control.v1.LogLine
-	2,  // 24: rind.control.v1.ControlService.Status:input_type -> rind.control.v1.StatusRequest
-	39, // 25: rind.control.v1.ControlService.Names:input_type -> rind.control.v1.NamesRequest
-	13, // 26: rind.control.v1.ControlService.Start:input_type -> rind.control.v1.StartRequest
-	15, // 27: rind.control.v1.ControlService.Stop:input_type -> rind.control.v1.StopRequest
-	18, // 28: rind.control.v1.ControlService.SetState:input_type -> rind.control.v1.SetStateRequest
-	20, // 29: rind.control.v1.ControlService.RemoveState:input_type -> rind.control.v1.RemoveStateRequest
-	22, // 30: rind.control.v1.ControlService.Emit:input_type -> rind.control.v1.EmitRequest
-	26, // 31: rind.control.v1.ControlService.Pause:input_type -> rind.control.v1.PauseRequest
-	28, // 32: rind.control.v1.ControlService.Resume:input_type -> rind.control.v1.ResumeRequest
-	30, // 33: rind.control.v1.ControlService.Watch:input_type -> rind.control.v1.WatchRequest
-	34, // 34: rind.control.v1.ControlService.Logs:input_type -> rind.control.v1.LogsRequest
-	37, // 35: rind.control.v1.ControlService.Reload:input_type -> rind.control.v1.ReloadRequest
-	41, // 36: rind.control.v1.ControlService.ExplainAccess:input_type -> rind.control.v1.ExplainAccessRequest
-	24, // 37: rind.control.v1.ControlService.Shutdown:input_type -> rind.control.v1.ShutdownRequest
-	3,  // 38: rind.control.v1.ControlService.Status:output_type -> rind.control.v1.StatusResponse
-	40, // 39: rind.control.v1.ControlService.Names:output_type -> rind.control.v1.NamesResponse
-	14, // 40: rind.control.v1.ControlService.Start:output_type -> rind.control.v1.StartResponse
-	16, // 41: rind.control.v1.ControlService.Stop:output_type -> rind.control.v1.StopResponse
-	19, // 42: rind.control.v1.ControlService.SetState:output_type -> rind.control.v1.SetStateResponse
-	21, // 43: rind.control.v1.ControlService.RemoveState:output_type -> rind.control.v1.RemoveStateResponse
-	23, // 44: rind.control.v1.ControlService.Emit:output_type -> rind.control.v1.EmitResponse
-	27, // 45: rind.control.v1.ControlService.Pause:output_type -> rind.control.v1.PauseResponse
-	29, // 46: rind.control.v1.ControlService.Resume:output_type -> rind.control.v1.ResumeResponse
-	31, // 47: rind.control.v1.ControlService.Watch:output_type -> rind.control.v1.WatchResponse
-	35, // 48: rind.control.v1.ControlService.Logs:output_type -> rind.control.v1.LogsResponse
-	38, // 49: rind.control.v1.ControlService.Reload:output_type -> rind.control.v1.ReloadResponse
-	42, // 50: rind.control.v1.ControlService.ExplainAccess:output_type -> rind.control.v1.ExplainAccessResponse
-	25, // 51: rind.control.v1.ControlService.Shutdown:output_type -> rind.control.v1.ShutdownResponse
-	38, // [38:52] is the sub-list for method output_type
-	24, // [24:38] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	6,  // 0: rind.control.v1.StatusResponse.sockets:type_name -> rind.control.v1.SocketStatus
+	8,  // 1: rind.control.v1.StatusResponse.services:type_name -> rind.control.v1.ServiceStatus
+	11, // 2: rind.control.v1.StatusResponse.states:type_name -> rind.control.v1.StateStatus
+	12, // 3: rind.control.v1.StatusResponse.plugins:type_name -> rind.control.v1.PluginStatus
+	5,  // 4: rind.control.v1.StatusResponse.store:type_name -> rind.control.v1.StoreStatus
+	10, // 5: rind.control.v1.StatusResponse.timers:type_name -> rind.control.v1.TimerStatus
+	4,  // 6: rind.control.v1.StatusResponse.grants:type_name -> rind.control.v1.GrantStatus
+	7,  // 7: rind.control.v1.SocketStatus.denials:type_name -> rind.control.v1.Denials
+	9,  // 8: rind.control.v1.ServiceStatus.instances:type_name -> rind.control.v1.InstanceStatus
+	13, // 9: rind.control.v1.StateStatus.branches:type_name -> rind.control.v1.Payload
+	0,  // 10: rind.control.v1.StartRequest.kind:type_name -> rind.control.v1.UnitKind
+	18, // 11: rind.control.v1.StartResponse.results:type_name -> rind.control.v1.UnitResult
+	0,  // 12: rind.control.v1.StopRequest.kind:type_name -> rind.control.v1.UnitKind
+	18, // 13: rind.control.v1.StopResponse.results:type_name -> rind.control.v1.UnitResult
+	0,  // 14: rind.control.v1.UnitResult.kind:type_name -> rind.control.v1.UnitKind
+	1,  // 15: rind.control.v1.UnitResult.outcome:type_name -> rind.control.v1.Outcome
+	13, // 16: rind.control.v1.SetStateRequest.payload:type_name -> rind.control.v1.Payload
+	13, // 17: rind.control.v1.EmitRequest.payload:type_name -> rind.control.v1.Payload
+	18, // 18: rind.control.v1.PauseResponse.results:type_name -> rind.control.v1.UnitResult
+	18, // 19: rind.control.v1.ResumeResponse.results:type_name -> rind.control.v1.UnitResult
+	33, // 20: rind.control.v1.WatchResponse.unit:type_name -> rind.control.v1.UnitEvent
+	34, // 21: rind.control.v1.WatchResponse.state:type_name -> rind.control.v1.FlowEvent
+	34, // 22: rind.control.v1.WatchResponse.signal:type_name -> rind.control.v1.FlowEvent
+	13, // 23: rind.control.v1.FlowEvent.payload:type_name -> rind.control.v1.Payload
+	37, // 24: rind.control.v1.LogsResponse.lines:type_name -> rind.control.v1.LogLine
+	48, // 25: rind.control.v1.GrantResponse.result:type_name -> rind.control.v1.GrantResult
+	48, // 26: rind.control.v1.RevokeResponse.result:type_name -> rind.control.v1.GrantResult
+	2,  // 27: rind.control.v1.ControlService.Status:input_type -> rind.control.v1.StatusRequest
+	40, // 28: rind.control.v1.ControlService.Names:input_type -> rind.control.v1.NamesRequest
+	14, // 29: rind.control.v1.ControlService.Start:input_type -> rind.control.v1.StartRequest
+	16, // 30: rind.control.v1.ControlService.Stop:input_type -> rind.control.v1.StopRequest
+	19, // 31: rind.control.v1.ControlService.SetState:input_type -> rind.control.v1.SetStateRequest
+	21, // 32: rind.control.v1.ControlService.RemoveState:input_type -> rind.control.v1.RemoveStateRequest
+	23, // 33: rind.control.v1.ControlService.Emit:input_type -> rind.control.v1.EmitRequest
+	27, // 34: rind.control.v1.ControlService.Pause:input_type -> rind.control.v1.PauseRequest
+	29, // 35: rind.control.v1.ControlService.Resume:input_type -> rind.control.v1.ResumeRequest
+	31, // 36: rind.control.v1.ControlService.Watch:input_type -> rind.control.v1.WatchRequest
+	35, // 37: rind.control.v1.ControlService.Logs:input_type -> rind.control.v1.LogsRequest
+	38, // 38: rind.control.v1.ControlService.Reload:input_type -> rind.control.v1.ReloadRequest
+	42, // 39: rind.control.v1.ControlService.ExplainAccess:input_type -> rind.control.v1.ExplainAccessRequest
+	44, // 40: rind.control.v1.ControlService.Grant:input_type -> rind.control.v1.GrantRequest
+	46, // 41: rind.control.v1.ControlService.Revoke:input_type -> rind.control.v1.RevokeRequest
+	25, // 42: rind.control.v1.ControlService.Shutdown:input_type -> rind.control.v1.ShutdownRequest
+	3,  // 43: rind.control.v1.ControlService.Status:output_type -> rind.control.v1.StatusResponse
+	41, // 44: rind.control.v1.ControlService.Names:output_type -> rind.control.v1.NamesResponse
+	15, // 45: rind.control.v1.ControlService.Start:output_type -> rind.control.v1.StartResponse
+	17, // 46: rind.control.v1.ControlService.Stop:output_type -> rind.control.v1.StopResponse
+	20, // 47: rind.control.v1.ControlService.SetState:output_type -> rind.control.v1.SetStateResponse
+	22, // 48: rind.control.v1.ControlService.RemoveState:output_type -> rind.control.v1.RemoveStateResponse
+	24, // 49: rind.control.v1.ControlService.Emit:output_type -> rind.control.v1.EmitResponse
+	28, // 50: rind.control.v1.ControlService.Pause:output_type -> rind.control.v1.PauseResponse
+	30, // 51: rind.control.v1.ControlService.Resume:output_type -> rind.control.v1.ResumeResponse
+	32, // 52: rind.control.v1.ControlService.Watch:output_type -> rind.control.v1.WatchResponse
+	36, // 53: rind.control.v1.ControlService.Logs:output_type -> rind.control.v1.LogsResponse
+	39, // 54: rind.control.v1.ControlService.Reload:output_type -> rind.control.v1.ReloadResponse
+	43, // 55: rind.control.v1.ControlService.ExplainAccess:output_type -> rind.control.v1.ExplainAccessResponse
+	45, // 56: rind.control.v1.ControlService.Grant:output_type -> rind.control.v1.GrantResponse
+	47, // 57: rind.control.v1.ControlService.Revoke:output_type -> rind.control.v1.RevokeResponse
+	26, // 58: rind.control.v1.ControlService.Shutdown:output_type -> rind.control.v1.ShutdownResponse
+	43, // [43:59] is the sub-list for method output_type
+	27, // [27:43] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_api_rind_control_v1_control_proto_init() }
@@ -3222,13 +3653,14 @@ func file_api_rind_control_v1_control_proto_init() {
 	if File_api_rind_control_v1_control_proto != nil {
 		return
 	}
-	file_api_rind_control_v1_control_proto_msgTypes[10].OneofWrappers = []any{
+	file_api_rind_control_v1_control_proto_msgTypes[2].OneofWrappers = []any{}
+	file_api_rind_control_v1_control_proto_msgTypes[11].OneofWrappers = []any{
 		(*Payload_Text)(nil),
 		(*Payload_Data)(nil),
 		(*Payload_Json)(nil),
 		(*Payload_Raw)(nil),
 	}
-	file_api_rind_control_v1_control_proto_msgTypes[29].OneofWrappers = []any{
+	file_api_rind_control_v1_control_proto_msgTypes[30].OneofWrappers = []any{
 		(*WatchResponse_Unit)(nil),
 		(*WatchResponse_State)(nil),
 		(*WatchResponse_Signal)(nil),
@@ -3239,7 +3671,7 @@ func file_api_rind_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_rind_control_v1_control_proto_rawDesc), len(file_api_rind_control_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   41,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -74,6 +74,10 @@ const (
 	// ControlServiceExplainAccessProcedure is the fully-qualified name of the ControlService's
 	// ExplainAccess RPC.
 	ControlServiceExplainAccessProcedure = "/rind.control.v1.ControlService/ExplainAccess"
+	// ControlServiceGrantProcedure is the fully-qualified name of the ControlService's Grant RPC.
+	ControlServiceGrantProcedure = "/rind.control.v1.ControlService/Grant"
+	// ControlServiceRevokeProcedure is the fully-qualified name of the ControlService's Revoke RPC.
+	ControlServiceRevokeProcedure = "/rind.control.v1.ControlService/Revoke"
 	// ControlServiceShutdownProcedure is the fully-qualified name of the ControlService's Shutdown RPC.
 	ControlServiceShutdownProcedure = "/rind.control.v1.ControlService/Shutdown"
 )
@@ -114,6 +118,12 @@ type ControlServiceClient interface {
 	// ExplainAccess says whether somebody may connect to a socket, and why. Everybody
 	// may ask about their own uid.
 	ExplainAccess(context.Context, *v1.ExplainAccessRequest) (*v1.ExplainAccessResponse, error)
+	// Grant gives a permission to a user or group from now on, and Revoke takes it away.
+	// Open sockets follow before the answer comes; connections that are there stay.
+	Grant(context.Context, *v1.GrantRequest) (*v1.GrantResponse, error)
+	// Revoke takes a permission from a user, also if the plan, a group or a link gives it,
+	// or from a group.
+	Revoke(context.Context, *v1.RevokeRequest) (*v1.RevokeResponse, error)
 	// Shutdown begins an orderly shutdown and does not wait for its end.
 	Shutdown(context.Context, *v1.ShutdownRequest) (*v1.ShutdownResponse, error)
 }
@@ -207,6 +217,18 @@ func NewControlServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(controlServiceMethods.ByName("ExplainAccess")),
 			connect.WithClientOptions(opts...),
 		),
+		grant: connect.NewClient[v1.GrantRequest, v1.GrantResponse](
+			httpClient,
+			baseURL+ControlServiceGrantProcedure,
+			connect.WithSchema(controlServiceMethods.ByName("Grant")),
+			connect.WithClientOptions(opts...),
+		),
+		revoke: connect.NewClient[v1.RevokeRequest, v1.RevokeResponse](
+			httpClient,
+			baseURL+ControlServiceRevokeProcedure,
+			connect.WithSchema(controlServiceMethods.ByName("Revoke")),
+			connect.WithClientOptions(opts...),
+		),
 		shutdown: connect.NewClient[v1.ShutdownRequest, v1.ShutdownResponse](
 			httpClient,
 			baseURL+ControlServiceShutdownProcedure,
@@ -231,6 +253,8 @@ type controlServiceClient struct {
 	logs          *connect.Client[v1.LogsRequest, v1.LogsResponse]
 	reload        *connect.Client[v1.ReloadRequest, v1.ReloadResponse]
 	explainAccess *connect.Client[v1.ExplainAccessRequest, v1.ExplainAccessResponse]
+	grant         *connect.Client[v1.GrantRequest, v1.GrantResponse]
+	revoke        *connect.Client[v1.RevokeRequest, v1.RevokeResponse]
 	shutdown      *connect.Client[v1.ShutdownRequest, v1.ShutdownResponse]
 }
 
@@ -347,6 +371,24 @@ func (c *controlServiceClient) ExplainAccess(ctx context.Context, req *v1.Explai
 	return nil, err
 }
 
+// Grant calls rind.control.v1.ControlService.Grant.
+func (c *controlServiceClient) Grant(ctx context.Context, req *v1.GrantRequest) (*v1.GrantResponse, error) {
+	response, err := c.grant.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Revoke calls rind.control.v1.ControlService.Revoke.
+func (c *controlServiceClient) Revoke(ctx context.Context, req *v1.RevokeRequest) (*v1.RevokeResponse, error) {
+	response, err := c.revoke.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // Shutdown calls rind.control.v1.ControlService.Shutdown.
 func (c *controlServiceClient) Shutdown(ctx context.Context, req *v1.ShutdownRequest) (*v1.ShutdownResponse, error) {
 	response, err := c.shutdown.CallUnary(ctx, connect.NewRequest(req))
@@ -392,6 +434,12 @@ type ControlServiceHandler interface {
 	// ExplainAccess says whether somebody may connect to a socket, and why. Everybody
 	// may ask about their own uid.
 	ExplainAccess(context.Context, *v1.ExplainAccessRequest) (*v1.ExplainAccessResponse, error)
+	// Grant gives a permission to a user or group from now on, and Revoke takes it away.
+	// Open sockets follow before the answer comes; connections that are there stay.
+	Grant(context.Context, *v1.GrantRequest) (*v1.GrantResponse, error)
+	// Revoke takes a permission from a user, also if the plan, a group or a link gives it,
+	// or from a group.
+	Revoke(context.Context, *v1.RevokeRequest) (*v1.RevokeResponse, error)
 	// Shutdown begins an orderly shutdown and does not wait for its end.
 	Shutdown(context.Context, *v1.ShutdownRequest) (*v1.ShutdownResponse, error)
 }
@@ -481,6 +529,18 @@ func NewControlServiceHandler(svc ControlServiceHandler, opts ...connect.Handler
 		connect.WithSchema(controlServiceMethods.ByName("ExplainAccess")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlServiceGrantHandler := connect.NewUnaryHandlerSimple(
+		ControlServiceGrantProcedure,
+		svc.Grant,
+		connect.WithSchema(controlServiceMethods.ByName("Grant")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlServiceRevokeHandler := connect.NewUnaryHandlerSimple(
+		ControlServiceRevokeProcedure,
+		svc.Revoke,
+		connect.WithSchema(controlServiceMethods.ByName("Revoke")),
+		connect.WithHandlerOptions(opts...),
+	)
 	controlServiceShutdownHandler := connect.NewUnaryHandlerSimple(
 		ControlServiceShutdownProcedure,
 		svc.Shutdown,
@@ -515,6 +575,10 @@ func NewControlServiceHandler(svc ControlServiceHandler, opts ...connect.Handler
 			controlServiceReloadHandler.ServeHTTP(w, r)
 		case ControlServiceExplainAccessProcedure:
 			controlServiceExplainAccessHandler.ServeHTTP(w, r)
+		case ControlServiceGrantProcedure:
+			controlServiceGrantHandler.ServeHTTP(w, r)
+		case ControlServiceRevokeProcedure:
+			controlServiceRevokeHandler.ServeHTTP(w, r)
 		case ControlServiceShutdownProcedure:
 			controlServiceShutdownHandler.ServeHTTP(w, r)
 		default:
@@ -576,6 +640,14 @@ func (UnimplementedControlServiceHandler) Reload(context.Context, *v1.ReloadRequ
 
 func (UnimplementedControlServiceHandler) ExplainAccess(context.Context, *v1.ExplainAccessRequest) (*v1.ExplainAccessResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rind.control.v1.ControlService.ExplainAccess is not implemented"))
+}
+
+func (UnimplementedControlServiceHandler) Grant(context.Context, *v1.GrantRequest) (*v1.GrantResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rind.control.v1.ControlService.Grant is not implemented"))
+}
+
+func (UnimplementedControlServiceHandler) Revoke(context.Context, *v1.RevokeRequest) (*v1.RevokeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rind.control.v1.ControlService.Revoke is not implemented"))
 }
 
 func (UnimplementedControlServiceHandler) Shutdown(context.Context, *v1.ShutdownRequest) (*v1.ShutdownResponse, error) {

@@ -1,0 +1,188 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
+)
+
+// dialAs connects to the control socket as another user, whom the kernel names to the
+// daemon: the thread that connects gives up being root and ends.
+func (b *bed) dialAs(uid, n int) []net.Conn {
+	b.t.Helper()
+	type dialled struct {
+		conns []net.Conn
+		err   error
+	}
+	done := make(chan dialled, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlock: the thread must not be used again
+		id := uintptr(uid)
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, id, id, id); errno != 0 {
+			done <- dialled{err: errno}
+			return
+		}
+		var d dialled
+		for range n {
+			c, err := (&net.Dialer{Timeout: patience}).Dial("unix", b.file("run/control.sock"))
+			if err != nil {
+				d.err = err
+				break
+			}
+			d.conns = append(d.conns, c)
+		}
+		done <- d
+	}()
+	d := <-done
+	if d.err != nil {
+		b.t.Fatalf("connect as user %d: %v", uid, d.err)
+	}
+	return d.conns
+}
+
+// closedByPeer reports whether the daemon has closed a connection, or answered and
+// closed it, within a time.
+func closedByPeer(c net.Conn, within time.Duration) bool {
+	if err := c.SetReadDeadline(time.Now().Add(within)); err != nil {
+		return true
+	}
+	_, err := io.Copy(io.Discard, c)
+	return !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// Whatever strangers do, they do it to themselves: the daemon does not keep more for
+// them than it may, and answers others at once.
+func TestS131S137HostileClients(t *testing.T) {
+	t.Parallel()
+	uid, err := strconv.Atoi(needUser(t, "nobody").Uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := run(t, watched)
+	before := b.footprint()
+	const most = 16 // connections of one stranger
+	for _, tt := range []struct {
+		name, text string
+		conns      int
+	}{
+		{name: "says nothing", conns: 2000},
+		{name: "half a request line", text: "POST /rind", conns: 100},
+		{name: "headers without end", text: "POST / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-A: b\r\n", 100), conns: 100},
+		{name: "half a body", text: strings.TrimSuffix(post("Status", strings.Repeat(" ", 1000)+"{}"), "}"), conns: 100},
+		{name: "headers too large", text: "GET / HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("b", 64<<10), conns: 100},
+		{name: "a body that is too large", text: post("Status", strings.Repeat(" ", 1<<20)+"{}"), conns: 50},
+		{name: "many calls and nobody who reads", text: strings.Repeat(post("Status", "{}"), 500), conns: 100},
+		{name: "HTTP/2 and then nothing", text: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", conns: 100},
+		{name: "HTTP/2 and then nonsense", text: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + strings.Repeat("\xff", 4096), conns: 100},
+	} {
+		conns := b.dialAs(uid, tt.conns)
+		for _, c := range conns {
+			// The daemon may have closed it, or may not want to read all that.
+			if err := c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond)); err == nil && tt.text != "" {
+				_, _ = io.WriteString(c, tt.text)
+			}
+		}
+		b.othersAreServed(tt.name)
+		if now := b.awaitDescriptors(before.descriptors + most); now.memory > before.memory+64<<10 {
+			t.Errorf("%s: the daemon's memory grew from %d to %d KiB", tt.name, before.memory, now.memory)
+		}
+		for _, c := range conns {
+			c.Close()
+		}
+		b.awaitDescriptors(before.descriptors)
+	}
+	// Nobody stays for longer than a client may take.
+	conns := b.dialAs(uid, most)
+	for i, c := range conns {
+		defer c.Close()
+		if _, err := io.WriteString(c, []string{"", "POST /", strings.TrimSuffix(post("Status", "{}"), "}")}[i%3]); err != nil {
+			t.Error(err)
+		}
+	}
+	late := time.Now().Add(patience)
+	for i, c := range conns {
+		if !closedByPeer(c, time.Until(late)) {
+			t.Errorf("connection %d is still open after %v", i, patience)
+		}
+	}
+	b.awaitDescriptors(before.descriptors)
+}
+
+// othersAreServed checks that root and another stranger are answered at once.
+func (b *bed) othersAreServed(meanwhile string) {
+	b.t.Helper()
+	begin := time.Now()
+	b.do("status")
+	b.do("emit", "note", "x")
+	out, code := b.as("games", "", "status")
+	if code != 0 || !strings.Contains(out, "w@spare") {
+		b.t.Errorf("%s: another stranger: exit status %d\n%s", meanwhile, code, out)
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		b.t.Errorf("%s: others waited %v", meanwhile, took)
+	}
+}
+
+// Streams that are called off leave nothing behind, whoever's they were.
+func TestS137CancelledStreams(t *testing.T) {
+	t.Parallel()
+	b := run(t, watched)
+	b.do("status")
+	before := b.footprint()
+	for i := range 300 {
+		ctx, cancel := context.WithCancel(t.Context())
+		stream, err := b.control.Watch(ctx, &controlv1.WatchRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 && !stream.Receive() {
+			t.Fatalf("stream %d: %v", i, stream.Err())
+		}
+		cancel()
+		_ = stream.Close() // it was called off
+		if i%10 == 0 {
+			b.do("emit", "note", fmt.Sprint(i))
+		}
+		// One that has just been called off still counts for a moment.
+		b.eventually("there is room", func() bool { return b.footprint().descriptors < before.descriptors+20 })
+	}
+	b.awaitDescriptors(before.descriptors)
+	b.checkSocket("w@spare", "listening")
+}
+
+// A watcher that never reads is cut off: what it has missed it could not tell apart
+// from nothing.
+func TestS131WatcherThatNeverReads(t *testing.T) {
+	t.Parallel()
+	b := run(t, watched)
+	b.do("emit", "note", "x")
+	before := b.footprint()
+	conn, err := b.dial("unix", b.file("run/control.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: rindrun\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Repeat("x", 12<<10)
+	b.eventually("it watches", func() bool { return b.footprint().descriptors > before.descriptors })
+	b.eventually("the watcher is cut off", func() bool {
+		b.do("emit", "note", text)
+		return b.footprint().descriptors <= before.descriptors
+	})
+	if now := b.footprint(); now.memory > before.memory+64<<10 {
+		t.Errorf("the daemon's memory grew from %d to %d KiB", before.memory, now.memory)
+	}
+}

@@ -182,11 +182,21 @@ payload = "none"
 // TestSoak mixes what happens in production, and worse, for as long as asked: load on
 // every transport, owners that end and crash, plugins that are killed, states that
 // change, sockets that come and go, and clients of the control and metrics sockets
-// that misbehave. No connection may be lost, and no descriptor or memory either.
+// that misbehave, plans that replace each other, and sockets that are paused. No
+// connection may be lost, and no descriptor or memory either.
 func TestSoak(t *testing.T) {
 	b := newBed(t, soakUnits)
 	b.asShipped()
 	b.compile()
+	// The sockets with load are the same in both plans; one moves, and one comes and goes.
+	moved := strings.Replace(soakUnits, "$IP:7003", "$IP:7004", 1) + `
+[[socket]]
+name = "new"
+type = "uds"
+listen = "new.sock"
+owner = "exits"
+`
+	plans := []string{b.buildPlan("other.json", strings.TrimPrefix(moved, "\n-- web.toml --\n")), b.file("plan.json")}
 	b.start("RIND_METRICS_LISTEN=unix:"+b.file("run/metrics.sock"), "RIND_LOG_LEVEL=warn")
 	b.do("start", "service", "web@crashes")
 	targets := []target{
@@ -211,7 +221,7 @@ func TestSoak(t *testing.T) {
 				}
 			})
 		}
-		all.Go(func() { b.disturb(ctx) })
+		all.Go(func() { b.disturb(ctx, plans) })
 		all.Go(func() { b.abuse(ctx) })
 		all.Wait()
 	}
@@ -231,8 +241,9 @@ func TestSoak(t *testing.T) {
 }
 
 // disturb does what operators and accidents do.
-func (b *bed) disturb(ctx context.Context) {
+func (b *bed) disturb(ctx context.Context, plans []string) {
 	other := []string{"web@other"}
+	loaded := []string{"web@tcp", "web@uds", "web@udp", "web@crashing"}
 	for i := 0; ctx.Err() == nil; i++ {
 		_, err := b.control.SetState(ctx, &controlv1.SetStateRequest{Name: "web@level", Payload: &controlv1.Payload{
 			Value: &controlv1.Payload_Text{Text: strconv.Itoa(i)},
@@ -250,6 +261,15 @@ func (b *bed) disturb(ctx context.Context) {
 					}
 				}
 			}
+		}
+		if err == nil && i%7 == 3 {
+			_, err = b.control.Reload(ctx, &controlv1.ReloadRequest{Path: plans[i/7%len(plans)]})
+		}
+		if err == nil && i%4 == 1 {
+			_, err = b.control.Pause(ctx, &controlv1.PauseRequest{Names: loaded})
+		}
+		if err == nil && i%4 == 1 {
+			_, err = b.control.Resume(ctx, &controlv1.ResumeRequest{Names: loaded})
 		}
 		if err == nil {
 			_, err = b.control.Stop(ctx, &controlv1.StopRequest{Kind: controlv1.UnitKind_UNIT_KIND_SOCKET, Names: other})

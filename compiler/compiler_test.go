@@ -94,11 +94,23 @@ func TestS162DeterministicOnAnyMachine(t *testing.T) {
 	for i := range inputs {
 		inputs[i].Text = fmt.Appendf(inputs[i].Text, "\n[[socket]]\nname = \"bad\"\ntype = \"tcp\"\nlisten = \"127.0.0.1:%d\"\nowner = \"app-00%02d\"\nstart-on = ['stat ready%d']\n", i+1, i, i)
 	}
+	valid := inputsOf(workload.Files(400))
 	var want []string
+	var built []byte
 	for _, processors := range []int{1, 2, 8} {
 		before := runtime.GOMAXPROCS(processors)
 		got := problems(compiler.Compile(inputs, compiler.Options{}))
+		text, err := compile(t, valid...).Encode()
 		runtime.GOMAXPROCS(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if built == nil {
+			built = text
+		}
+		if !bytes.Equal(built, text) {
+			t.Errorf("with %d processors the plan is another one", processors)
+		}
 		if want == nil {
 			want = got
 		}

@@ -185,6 +185,9 @@ func TestS158ConnectionsAreLimited(t *testing.T) {
 		if !strings.HasPrefix(st.GetReason(), "max-connections: 1 connections are live") {
 			t.Errorf("it is paused for the reason %q", st.GetReason())
 		}
+		if st.GetConnections() != 1 || st.GetMaxConnections() != 1 {
+			t.Errorf("it has %d connections of at most %d, want 1 of 1", st.GetConnections(), st.GetMaxConnections())
+		}
 		second := b.dialFrom("tcp", "", b.ip+":7001")
 		if err := first.Close(); err != nil {
 			t.Fatal(err)

@@ -59,6 +59,7 @@ func tables(w *printer, resp *controlv1.StatusResponse, how look) {
 		trouble(p, resp)
 	}
 	p.table(socketTable(p, resp.GetSockets()))
+	p.table(connectionTable(resp.GetSockets()))
 	p.table(denialTable(resp.GetSockets()))
 	p.table(optionTable(resp.GetSockets()))
 	p.table(serviceTable(p, resp.GetServices()))
@@ -114,6 +115,17 @@ func socketTable(p *page, sockets []*controlv1.SocketStatus) *table {
 			strconv.FormatUint(s.GetAccesses(), 10), strconv.FormatUint(s.GetActivations(), 10), reason(s.GetReason(), s.GetLastError()))
 		row[1] = stateCell(s.GetState())
 		t.rows = append(t.rows, row)
+	}
+	return t
+}
+
+// connectionTable shows the connections that live, of the sockets that have any.
+func connectionTable(sockets []*controlv1.SocketStatus) *table {
+	t := &table{header: []string{"SOCKET", "CONNECTIONS", "AT MOST"}}
+	for _, s := range sockets {
+		if s.GetConnections() > 0 {
+			t.rows = append(t.rows, cells(s.GetName(), strconv.FormatUint(uint64(s.GetConnections()), 10), strconv.FormatUint(uint64(s.GetMaxConnections()), 10)))
+		}
 	}
 	return t
 }

@@ -59,11 +59,11 @@ func (d *decoder) readable() bool {
 		return false
 	}
 	if at := firstBadByte(d.src.Text); at >= 0 {
-		what := "is not UTF-8"
+		what, help := "is not UTF-8", "save the file as UTF-8 text"
 		if d.src.Text[at] == 0 {
-			what = "is in no text"
+			what, help = "is in no text", "remove it, or save the file as UTF-8 text if it is in another encoding"
 		}
-		d.error(diag.NotText, d.span(at, at+1), "save the file as UTF-8 text", "byte %#02x %s", d.src.Text[at], what)
+		d.error(diag.NotText, d.span(at, at+1), help, "byte %#02x %s", d.src.Text[at], what)
 		return false
 	}
 	d.text = string(d.src.Text)

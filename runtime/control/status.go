@@ -15,6 +15,7 @@ func socketStatus(s *flow.SocketStatus, facts Facts) *controlv1.SocketStatus {
 		Name: string(s.Def.Name), State: string(s.State), Type: s.Def.Type, Listen: s.Def.Listen,
 		Addresses: s.Addresses, Owner: string(s.Def.Owner), Lifecycle: string(s.Def.Lifecycle),
 		Reason: s.Reason, LastError: s.LastError, Accesses: s.Accesses, Activations: s.Activations,
+		Connections: uint32(s.Connections), MaxConnections: uint32(s.MaxConnections),
 		Options: s.Options, SinceUnixMicros: facts.since("socket", s.Def.Name, ""),
 		Denials: &controlv1.Denials{
 			Permission: s.Denials - s.Unknown, Unknown: s.Unknown, Limit: s.Refused, LastUid: last,

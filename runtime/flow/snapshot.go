@@ -31,6 +31,10 @@ type SocketStatus struct {
 	LastDenied  int    // the uid of the last denial; -1 is unknown; only with Denials
 	Refused     uint64 // connections over a limit
 	Connections int    // live ones, of a socket that accepts
+
+	// MaxConnections is how many of them there may be; 0 for another socket.
+	MaxConnections int
+
 	Activations uint64
 	Moving      bool // it is being opened, closed or bound anew right now
 }
@@ -81,9 +85,18 @@ type StateStatus struct {
 func (e *Engine) Snapshot() Snapshot {
 	var snap Snapshot
 	for _, s := range e.order.sockets {
+		most := 0
+		if s.accepts() {
+			most = s.limits().connections
+		}
+		reason := s.reason
+		if s.parked != "" && s.state == SocketHeld {
+			reason += "; pauses when its owner is down (" + s.parked + ")"
+		}
 		snap.Sockets = append(snap.Sockets, SocketStatus{
 			Def: s.def, State: s.state, Addresses: slices.Clone(s.addresses), Options: slices.Clone(s.options),
-			Reason: s.reason, LastError: s.lastError, Accesses: s.accesses, Activations: s.activations, Connections: s.live,
+			Reason: reason, LastError: s.lastError, Accesses: s.accesses, Activations: s.activations,
+			Connections: s.live, MaxConnections: most,
 			Denials: s.denials.all, Unknown: s.denials.unknown, LastDenied: s.denials.last, Refused: s.refused, Moving: s.awaits != awaitNothing,
 		})
 	}

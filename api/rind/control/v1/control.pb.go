@@ -467,6 +467,8 @@ type SocketStatus struct {
 	Activations     uint64                 `protobuf:"varint,11,opt,name=activations,proto3" json:"activations,omitempty"`
 	Options         []string               `protobuf:"bytes,12,rep,name=options,proto3" json:"options,omitempty"` // what became of transport options: refused ones, and sizes that the kernel chose
 	Denials         *Denials               `protobuf:"bytes,13,opt,name=denials,proto3" json:"denials,omitempty"`
+	Connections     uint32                 `protobuf:"varint,14,opt,name=connections,proto3" json:"connections,omitempty"`                                  // that live, of a socket with accept
+	MaxConnections  uint32                 `protobuf:"varint,15,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`      // at the same time, of a socket with accept; else 0
 	SinceUnixMicros int64                  `protobuf:"varint,20,opt,name=since_unix_micros,json=sinceUnixMicros,proto3" json:"since_unix_micros,omitempty"` // when it came into its state; 0: it has never been in another one
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -591,6 +593,20 @@ func (x *SocketStatus) GetDenials() *Denials {
 		return x.Denials
 	}
 	return nil
+}
+
+func (x *SocketStatus) GetConnections() uint32 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *SocketStatus) GetMaxConnections() uint32 {
+	if x != nil {
+		return x.MaxConnections
+	}
+	return 0
 }
 
 func (x *SocketStatus) GetSinceUnixMicros() int64 {
@@ -3278,7 +3294,7 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\adamaged\x18\x02 \x01(\tR\adamaged\x12\x18\n" +
 	"\aunsaved\x18\x03 \x01(\rR\aunsaved\x12\x18\n" +
-	"\aproblem\x18\x04 \x01(\tR\aproblem\"\xa5\x03\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\"\xf0\x03\n" +
 	"\fSocketStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
@@ -3294,7 +3310,9 @@ const file_api_rind_control_v1_control_proto_rawDesc = "" +
 	" \x01(\x04R\baccesses\x12 \n" +
 	"\vactivations\x18\v \x01(\x04R\vactivations\x12\x18\n" +
 	"\aoptions\x18\f \x03(\tR\aoptions\x122\n" +
-	"\adenials\x18\r \x01(\v2\x18.rind.control.v1.DenialsR\adenials\x12*\n" +
+	"\adenials\x18\r \x01(\v2\x18.rind.control.v1.DenialsR\adenials\x12 \n" +
+	"\vconnections\x18\x0e \x01(\rR\vconnections\x12'\n" +
+	"\x0fmax_connections\x18\x0f \x01(\rR\x0emaxConnections\x12*\n" +
 	"\x11since_unix_micros\x18\x14 \x01(\x03R\x0fsinceUnixMicros\"t\n" +
 	"\aDenials\x12\x1e\n" +
 	"\n" +

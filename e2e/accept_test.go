@@ -154,7 +154,7 @@ func TestS157AcceptIsNeverRestarted(t *testing.T) {
 	if st := b.socket("web@in"); st.GetState() != "listening" || st.GetActivations() != 2 {
 		t.Errorf("the socket is %s after %d activations, want listening after 2", st.GetState(), st.GetActivations())
 	}
-	for _, pid := range b.service("web@app").GetPids() {
+	for _, pid := range b.awaitProcesses("web@app", 2) {
 		if err := unix.Kill(int(pid), unix.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
@@ -211,6 +211,18 @@ func TestS158ConnectionsAreLimited(t *testing.T) {
 	})
 }
 
+// awaitProcesses waits until a service has so many processes, and gives their pids.
+// A process may answer before the daemon has noted its start.
+func (b *bed) awaitProcesses(service string, count int) []int32 {
+	b.t.Helper()
+	var pids []int32
+	b.await(fmt.Sprintf("%s has %d processes", service, count), func(st *controlv1.StatusResponse) bool {
+		pids = b.serviceOf(st, service).GetPids()
+		return len(pids) == count
+	})
+	return pids
+}
+
 // isTurnedAway connects and must see the end, without a process.
 func (b *bed) isTurnedAway(network, local, addr string) {
 	b.t.Helper()
@@ -251,19 +263,16 @@ func TestS158PerSource(t *testing.T) {
 			first := b.dialFrom(tt.network, b.expand(tt.one), addr)
 			greet(t, first)
 			b.isTurnedAway(tt.network, b.expand(tt.one), addr)
+			others := 0
 			if tt.other != "" {
 				greet(t, b.dialFrom(tt.network, tt.other, addr))
+				others = 1
 			}
+			b.awaitProcesses("web@app", 1+others)
 			if err := first.Close(); err != nil {
 				t.Fatal(err)
 			}
-			others := 0
-			if tt.other != "" {
-				others = 1
-			}
-			b.await("the first one has ended", func(st *controlv1.StatusResponse) bool {
-				return len(b.serviceOf(st, "web@app").GetPids()) == others
-			})
+			b.awaitProcesses("web@app", others)
 			greet(t, b.dialFrom(tt.network, b.expand(tt.one), addr))
 		})
 	}

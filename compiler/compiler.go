@@ -54,11 +54,14 @@ type Options struct {
 
 	// Policy decides which findings count.
 	Policy policy.Policy
+
+	// CheckOnly leaves out what only the plan needs: there is none.
+	CheckOnly bool
 }
 
 // Result is what a compilation found.
 type Result struct {
-	Plan  *plan.Plan // nil when Diags has errors
+	Plan  *plan.Plan // nil when Diags has errors, and with CheckOnly
 	Diags *diag.List
 	Units int // how many units the files have
 
@@ -92,7 +95,9 @@ func Compile(inputs []Input, opts Options) Result {
 	// lines of the files come into it with the policy.
 	var sources []plan.Source
 	var beside sync.WaitGroup
-	beside.Go(func() { sources = sourcesOf(inputs, files) })
+	if !opts.CheckOnly {
+		beside.Go(func() { sources = sourcesOf(inputs, files) })
+	}
 	table := resolve.New(files, gaps, res.Diags)
 	program := check.Check(table, slices.Concat(plugins.Builtin(), opts.Plugins), check.Options{Strict: opts.Strict, Each: together}, res.Diags)
 	beside.Wait()
@@ -101,7 +106,7 @@ func Compile(inputs []Input, opts Options) Result {
 		context.Files = append(context.Files, f.Source)
 	}
 	res.Diags, res.Suppressed = opts.Policy.Apply(res.Diags, context)
-	if res.Diags.Errors() > 0 {
+	if opts.CheckOnly || res.Diags.Errors() > 0 {
 		return res
 	}
 	res.Plan = lower.Lower(program, opts.Compiler)

@@ -40,7 +40,7 @@ const (
 	strangeToken
 )
 
-var addressParser = participle.MustBuild[addressTree](
+var addressParser = lazily[addressTree](
 	participle.Lexer(define(func() scanFunc { return scanAddress }, "Segment", "Punct", "Strange")),
 )
 
@@ -75,7 +75,7 @@ func ParseAddress(s string) (Address, *Error) {
 	}
 	a, ok := acceptAddress(s)
 	if !ok {
-		tree, err := addressParser.ParseString("", s)
+		tree, err := addressParser().ParseString("", s)
 		if err != nil {
 			return Address{}, explainAddress(s, offsetOf(err))
 		}

@@ -93,7 +93,7 @@ func TestCheckName(t *testing.T) {
 // errors point into the string and say what to do.
 func checkAddress(t interface{ Errorf(string, ...any) }, s string) {
 	fast, ok := acceptAddress(s)
-	tree, err := addressParser.ParseString("", s)
+	tree, err := addressParser().ParseString("", s)
 	if ok != (err == nil) {
 		t.Errorf("the fast path accepts %q: %t; the grammar: %v", s, ok, err)
 		return

@@ -137,7 +137,7 @@ type (
 	}
 )
 
-var conditionParser = participle.MustBuild[orTree](
+var conditionParser = lazily[orTree](
 	participle.Lexer(define(func() scanFunc { return scanCondition }, conditionTokens...)),
 	participle.Elide("Space"),
 	participle.UseLookahead(0), // one token decides everywhere; with more, errors are reported where a rule begins
@@ -255,7 +255,7 @@ func ParseCondition(s string) (*Condition, *Error) {
 			return nil, bad
 		}
 		var err error
-		if tree, err = conditionParser.ParseString("", s); err != nil {
+		if tree, err = conditionParser().ParseString("", s); err != nil {
 			return nil, explainCondition(s, offsetOf(err))
 		}
 	}

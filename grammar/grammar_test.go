@@ -15,13 +15,13 @@ var update = flag.Bool("update", false, "write the golden files")
 // TestEBNF shows changes of the grammars in review.
 func TestEBNF(t *testing.T) {
 	for name, ebnf := range map[string]string{
-		"address": addressParser.String(),
-		"inet":    inetParser.String(),
-		"unix":    unixParser.String(),
-		"toml":    tomlParser.String(),
+		"address": addressParser().String(),
+		"inet":    inetParser().String(),
+		"unix":    unixParser().String(),
+		"toml":    tomlParser().String(),
 
-		"condition": conditionParser.String(),
-		"scenario":  scenarioParser.String(),
+		"condition": conditionParser().String(),
+		"scenario":  scenarioParser().String(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			golden(t, filepath.Join("testdata", name+".ebnf"), strings.ReplaceAll(ebnf, "Tree", "")+"\n")

@@ -23,7 +23,7 @@ const (
 	otherToken
 )
 
-var inetParser = participle.MustBuild[inetTree](
+var inetParser = lazily[inetTree](
 	participle.Lexer(define(func() scanFunc { return scanInet }, "Bracketed", "Star", "Word", "Colon", "Strange")),
 )
 
@@ -47,7 +47,7 @@ func scanInet(rest string) (lexer.TokenType, int) {
 func parseInet(s string) (Endpoint, *Error) {
 	tree, plain := acceptInet(s)
 	if !plain {
-		parsed, err := inetParser.ParseString("", s)
+		parsed, err := inetParser().ParseString("", s)
 		if err != nil {
 			return Endpoint{}, explainInet(s, offsetOf(err))
 		}

@@ -79,11 +79,11 @@ func checkPlain(t *testing.T, s string) (plain bool) {
 	}
 	if tree, ok := acceptInet(s); ok {
 		plain = true
-		compareTrees(t, inetParser, s, &tree)
+		compareTrees(t, inetParser(), s, &tree)
 	}
 	if tree, ok := acceptUnix(s); ok {
 		plain = true
-		compareTrees(t, unixParser, s, &tree)
+		compareTrees(t, unixParser(), s, &tree)
 	}
 	if len(s) > MaxCondition {
 		return plain
@@ -94,7 +94,7 @@ func checkPlain(t *testing.T, s string) (plain bool) {
 			t.Errorf("%q is plain, but its brackets are not: %s", s, bad.Message)
 			return plain
 		}
-		compareTrees(t, conditionParser, s, tree)
+		compareTrees(t, conditionParser(), s, tree)
 	}
 	return plain
 }

@@ -149,7 +149,7 @@ type (
 	}
 )
 
-var scenarioParser = participle.MustBuild[statementTree](
+var scenarioParser = lazily[statementTree](
 	participle.Lexer(define(func() scanFunc { return scanScenario }, conditionTokens...)),
 	participle.Elide("Space"),
 	participle.UseLookahead(0),
@@ -244,7 +244,7 @@ func parseStatement(text string) (*Statement, *Error) {
 	if bad := checkBrackets(text); bad != nil {
 		return nil, bad
 	}
-	tree, err := scenarioParser.ParseString("", text)
+	tree, err := scenarioParser().ParseString("", text)
 	if err != nil {
 		return nil, explainStatement(text, offsetOf(err))
 	}

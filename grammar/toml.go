@@ -66,7 +66,7 @@ type TOMLInline struct {
 	Pairs []*TOMLPair `parser:"LeftBrace ( @@ ( Comma @@ )* Comma? )? RightBrace"`
 }
 
-var tomlParser = participle.MustBuild[TOML](
+var tomlParser = lazily[TOML](
 	participle.Lexer(define(startTOML, tomlTokens...)),
 	participle.Elide("Space", "Comment"),
 )
@@ -77,7 +77,7 @@ func ParseTOML(text string) (*TOML, error) {
 	if len(text) > MaxTOML {
 		return nil, fmt.Errorf("%d bytes of TOML are too much to find positions in, at most %d are allowed", len(text), MaxTOML)
 	}
-	return tomlParser.ParseString("", text)
+	return tomlParser().ParseString("", text)
 }
 
 // Token types of TOML, in the order of tomlTokens.

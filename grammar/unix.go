@@ -20,7 +20,7 @@ const (
 	pathToken
 )
 
-var unixParser = participle.MustBuild[unixTree](
+var unixParser = lazily[unixTree](
 	participle.Lexer(define(startUnix, "Abstract", "Slash", "Segment")),
 )
 
@@ -51,7 +51,7 @@ func startUnix() scanFunc {
 func parseUnix(s string) (Endpoint, *Error) {
 	tree, plain := acceptUnix(s)
 	if !plain {
-		parsed, err := unixParser.ParseString("", s)
+		parsed, err := unixParser().ParseString("", s)
 		if err != nil {
 			return Endpoint{}, explainUnix(s, offsetOf(err))
 		}
@@ -81,6 +81,9 @@ func parseUnix(s string) (Endpoint, *Error) {
 // it, and would be the name of a directory here. One that is really called so can
 // be written as "./~".
 func foreignPath(s string) *Error {
+	if strings.HasPrefix(s, "/") {
+		return nil // nothing else begins like that, and nearly all paths do
+	}
 	if strings.HasPrefix(s, "~") {
 		return errorAt(0, 1, "write the absolute path", "`~` is not replaced by a home directory here")
 	}

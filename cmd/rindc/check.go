@@ -61,7 +61,7 @@ func (e env) check(paths []string, o checkOptions) error {
 
 // checkLoaded checks what was read and says how it went.
 func (e env) checkLoaded(l *loader, o checkOptions) error {
-	c := l.compile(o.reporting)
+	c := l.check(o.reporting)
 	ds := c.found
 	var known baseline
 	if o.baseline != "" {

@@ -20,7 +20,7 @@ const maxFixRounds = 10
 // with what the file has.
 func (e env) fix(l *loader, o reporting) {
 	before := maps.Clone(l.files)
-	fixed := l.applyFixes(func() compilation { return l.compile(o) })
+	fixed := l.applyFixes(func() compilation { return l.check(o) })
 	for _, path := range slices.Sorted(maps.Keys(fixed)) {
 		name := l.files[path].Name
 		text, err := readFile(path)

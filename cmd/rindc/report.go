@@ -139,7 +139,12 @@ func (e env) newCompilation(paths []string, o reporting) compilation {
 }
 
 // compile compiles what was read.
-func (l *loader) compile(o reporting) compilation {
+func (l *loader) compile(o reporting) compilation { return l.run(o, false) }
+
+// check is compile without the plan.
+func (l *loader) check(o reporting) compilation { return l.run(o, true) }
+
+func (l *loader) run(o reporting, checkOnly bool) compilation {
 	inputs := l.inputs()
 	c := compilation{errs: l.errs, files: make([]string, len(inputs))}
 	text := 0
@@ -149,7 +154,9 @@ func (l *loader) compile(o reporting) compilation {
 	}
 	slices.Sort(c.files)
 	makeRoom(text)
-	c.Result = compiler.Compile(inputs, compiler.Options{Compiler: "rindc " + version, Unread: l.unread, Plugins: l.plugins, Strict: o.strict, Policy: o.policy})
+	c.Result = compiler.Compile(inputs, compiler.Options{
+		Compiler: "rindc " + version, Unread: l.unread, Plugins: l.plugins, Strict: o.strict, Policy: o.policy, CheckOnly: checkOnly,
+	})
 	c.found = diag.Sorted(c.Diags.All(), c.Locate)
 	slices.SortFunc(c.Suppressed, func(a, b diag.Suppressed) int {
 		x, y := a.Where(c.Locate), b.Where(c.Locate)

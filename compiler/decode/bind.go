@@ -2,7 +2,6 @@ package decode
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,7 +51,7 @@ func (f *findings) omit(code diag.Code) {
 // table binds all keys of a table to item.
 func (b *binder) table(t *unit.Table, item any, values map[string]any, at source.Place) {
 	meant := map[string]bool{} // by misspelled keys
-	for _, key := range slices.Sorted(maps.Keys(values)) {
+	for _, key := range sortedKeys(values) {
 		f, ok := t.Field(key)
 		switch {
 		case !ok && slices.Contains(t.Foreign, key):
@@ -68,16 +67,30 @@ func (b *binder) table(t *unit.Table, item any, values map[string]any, at source
 			b.field(f, item, values[key], at.At(key))
 		}
 	}
-	for _, f := range t.Fields {
+	for i := range t.Fields {
+		f := &t.Fields[i]
+		if !f.Required {
+			continue
+		}
 		_, ok := values[f.Key]
 		switch {
-		case !f.Required || ok || meant[f.Key]:
+		case ok || meant[f.Key]:
 		case b.found.enough(diag.MissingKey):
 			b.found.omit(diag.MissingKey)
 		default:
 			b.report(diag.MissingKey, at, fmt.Sprintf("add `%s`: %s", f.Key, f.Doc), "%s has no `%s`", b.what, f.Key)
 		}
 	}
+}
+
+// sortedKeys returns the keys of a table. Every table of every unit asks for them.
+func sortedKeys(table map[string]any) []string {
+	keys := make([]string, 0, len(table))
+	for key := range table {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // only binds one key of a table and reports nothing, not even the others.

@@ -7,8 +7,6 @@ package decode
 import (
 	"bytes"
 	"fmt"
-	"maps"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/rind-sockets/rind/compiler/diag"
@@ -188,7 +186,7 @@ func (d *decoder) topLevel(top map[string]any) {
 		return
 	}
 	places := d.topLevelPlaces()
-	for _, key := range slices.Sorted(maps.Keys(top)) {
+	for _, key := range sortedKeys(top) {
 		d.topLevelKey(key, top[key], places(key))
 	}
 }

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rind-sockets/rind/compiler/diag"
@@ -49,32 +50,28 @@ func (d *decoder) mayExtend(first int) bool {
 // namesMeet reports whether a name is both extended and finished in a unit, at
 // any level.
 func (d *decoder) namesMeet(first int) bool {
-	headers, dotted, composite := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	var headers, dotted, composite []string
 	for i := first; i != 0; i = d.lay.segments[i].next {
 		seg := d.lay.segments[i]
 		inHeader, _ := headerKey(strings.TrimLeft(d.text[seg.start:seg.head], "["))
-		for _, name := range inHeader[1:] {
-			headers[name] = true
-		}
+		headers = append(headers, inHeader[1:]...)
 		eachKey(d.text[seg.head:seg.end], func(key string, value byte) {
 			parts, _ := headerKey(key)
-			for j, name := range parts {
-				if j < len(parts)-1 {
-					dotted[name] = true
-				} else if value == '[' || value == '{' {
-					composite[name] = true
-				}
+			last := len(parts) - 1
+			dotted = append(dotted, parts[:max(last, 0)]...)
+			if last >= 0 && (value == '[' || value == '{') {
+				composite = append(composite, parts[last])
 			}
 		})
 	}
 	return meet(headers, dotted) || meet(headers, composite) || meet(dotted, composite)
 }
 
-func meet(a, b map[string]bool) bool {
-	for name := range a {
-		if b[name] {
-			return true
-		}
-	}
-	return false
+// meet reports whether two lists have a name in common. It sorts the second one.
+func meet(a, b []string) bool {
+	slices.Sort(b)
+	return slices.ContainsFunc(a, func(name string) bool {
+		_, found := slices.BinarySearch(b, name)
+		return found
+	})
 }

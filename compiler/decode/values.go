@@ -2,9 +2,7 @@ package decode
 
 import (
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -185,7 +183,7 @@ func (b *binder) pairs(f unit.Field, v any, at source.Place, bind func(key unit.
 		b.wrongType(f.Key, f.Type.String(), v, at, fmt.Sprintf("write `%s = { key = … }`", f.Key))
 		return
 	}
-	for _, key := range slices.Sorted(maps.Keys(values)) {
+	for _, key := range sortedKeys(values) {
 		place := at.At(key)
 		bind(unit.String{Value: key, At: place.OfKey()}, values[key], place)
 	}
@@ -235,7 +233,7 @@ func (b *binder) value(v any, at source.Place) any {
 		}
 	case map[string]any:
 		out := make(map[string]any, len(v))
-		for _, key := range slices.Sorted(maps.Keys(v)) {
+		for _, key := range sortedKeys(v) {
 			out[key] = b.value(v[key], at.At(key))
 		}
 		return out

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 )
@@ -209,18 +210,24 @@ func unknownKey(md toml.MetaData) error {
 	return nil
 }
 
+// The patterns are made when the first manifest is read, which most runs of a
+// program that knows the package never do.
 var (
-	nameRE    = regexp.MustCompile(`^[a-z][a-z0-9+.-]{0,30}$`)
-	versionRE = regexp.MustCompile(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
+	nameRE    = pattern(`^[a-z][a-z0-9+.-]{0,30}$`)
+	versionRE = pattern(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
 )
+
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 func (f *file) manifest() (*Manifest, error) {
 	switch {
 	case f.Manifest != Format:
 		return nil, fmt.Errorf("manifest = %d, want %d", f.Manifest, Format)
-	case !nameRE.MatchString(f.Name):
-		return nil, fmt.Errorf("the name must match %s", nameRE)
-	case !versionRE.MatchString(f.Version):
+	case !nameRE().MatchString(f.Name):
+		return nil, fmt.Errorf("the name must match %s", nameRE())
+	case !versionRE().MatchString(f.Version):
 		return nil, fmt.Errorf("version %q is not a semantic version such as 1.4.2", f.Version)
 	case len(f.Protocol) == 0:
 		return nil, errors.New("protocol must list at least one version, for example [1]")
@@ -245,8 +252,8 @@ func (f *file) manifest() (*Manifest, error) {
 }
 
 func (s *scheme) scheme() (Scheme, error) {
-	if !nameRE.MatchString(s.Name) {
-		return Scheme{}, fmt.Errorf("the name must match %s", nameRE)
+	if !nameRE().MatchString(s.Name) {
+		return Scheme{}, fmt.Errorf("the name must match %s", nameRE())
 	}
 	out := Scheme{Name: s.Name, Address: s.Address, Examples: s.Example}
 	if s.Address != "" {

@@ -65,7 +65,7 @@ type option struct {
 	Doc     string   `toml:"doc"`
 }
 
-var optionRE = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}(\.[a-z][a-z0-9-]{0,62})?$`)
+var optionRE = pattern(`^[a-z][a-z0-9-]{0,62}(\.[a-z][a-z0-9-]{0,62})?$`)
 
 func (o *option) option() (Option, error) {
 	out := Option{
@@ -79,8 +79,8 @@ func (o *option) option() (Option, error) {
 		return Option{}, err
 	}
 	switch {
-	case !optionRE.MatchString(o.Name):
-		return Option{}, fmt.Errorf("the name must match %s", optionRE)
+	case !optionRE().MatchString(o.Name):
+		return Option{}, fmt.Errorf("the name must match %s", optionRE())
 	case (len(o.Enum) > 0) != (o.Type == Enum):
 		return Option{}, errors.New("enum lists the values of the type enum, and only of it")
 	case o.Pattern != "" && o.Type != String && o.Type != List:

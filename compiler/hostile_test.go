@@ -80,6 +80,24 @@ func oneLine(head, part, tail string) func(int) []compiler.Input {
 	}
 }
 
+// Unknown names beyond the first thousand are only counted, also by the parts of the
+// units that are bound at the same time. What is shown says which name it is about.
+func TestS161UnknownNamesAreCounted(t *testing.T) {
+	const n = 6000
+	unknown := lines("", func(i int) string {
+		return fmt.Sprintf("[[service]]\nname='s%d'\nrun.exec='/b'\nafter=['nothing%d']\nstart-on=['state never%d']\n", i, i, i)
+	})
+	res := compiler.Compile(unknown(n), compiler.Options{})
+	if got := res.Diags.Errors(); got < 2*n {
+		t.Errorf("%d errors, want %d names that are unknown", got, 2*n)
+	}
+	for _, d := range res.Diags.All() {
+		if d.Code == resolveUnknown && (!strings.Contains(d.Message, " is named ") || d.Help == "") {
+			t.Fatalf("%q, help %q", d.Message, d.Help)
+		}
+	}
+}
+
 // TestS161Hostile bounds what is kept of each of them, whatever its size, and what
 // each format makes of that.
 func TestS161Hostile(t *testing.T) {

@@ -155,7 +155,7 @@ const (
 func (c context) read(r reference) (plan.Node, shape, bool) {
 	switch r.kind {
 	case "var":
-		v, bad := c.Scope.Variable(unit.String{Value: r.name, At: r.namePlace()})
+		v, bad := c.Names().Variable(unit.String{Value: r.name, At: r.namePlace()})
 		c.reportKnown(bad)
 		if v == nil {
 			return plan.Node{}, 0, false
@@ -164,7 +164,7 @@ func (c context) read(r reference) (plan.Node, shape, bool) {
 	case "access":
 		return c.readAccess(r)
 	}
-	s, bad := c.Scope.State(unit.String{Value: r.name, At: r.namePlace()})
+	s, bad := c.Names().State(unit.String{Value: r.name, At: r.namePlace()})
 	c.reportKnown(bad)
 	if s == nil || !c.readable(r, s) {
 		return plan.Node{}, 0, false

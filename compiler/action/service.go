@@ -12,7 +12,7 @@ var service = Action{
 	Example: `{ service = "web", stop = true }`,
 	value:   func(t unit.Trigger) unit.String { return t.Service },
 	lower: func(c context, t unit.Trigger) (plan.Action, bool) {
-		s, bad := c.Scope.Service(t.Service)
+		s, bad := c.Names().Service(t.Service)
 		c.reportKnown(bad)
 		if s == nil {
 			return plan.Action{}, false

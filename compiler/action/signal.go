@@ -12,7 +12,7 @@ var signal = Action{
 	Example: `{ signal = "note", payload = "somebody is there" }`,
 	value:   func(t unit.Trigger) unit.String { return t.Signal },
 	lower: func(c context, t unit.Trigger) (plan.Action, bool) {
-		s, bad := c.Scope.Signal(t.Signal)
+		s, bad := c.Names().Signal(t.Signal)
 		c.reportKnown(bad)
 		if s == nil {
 			return plan.Action{}, false

@@ -12,7 +12,7 @@ var socket = Action{
 	Example: `{ socket = "http", stop = true }`,
 	value:   func(t unit.Trigger) unit.String { return t.Socket },
 	lower: func(c context, t unit.Trigger) (plan.Action, bool) {
-		s, bad := c.Scope.Socket(t.Socket)
+		s, bad := c.Names().Socket(t.Socket)
 		c.reportKnown(bad)
 		if s == nil {
 			return plan.Action{}, false

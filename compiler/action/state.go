@@ -15,7 +15,7 @@ var state = Action{
 	Example: `{ state = "link", remove = true, branch = { as = { id = "eth0" } } }`,
 	value:   func(t unit.Trigger) unit.String { return t.State },
 	lower: func(c context, t unit.Trigger) (plan.Action, bool) {
-		s, bad := c.Scope.State(t.State)
+		s, bad := c.Names().State(t.State)
 		c.reportKnown(bad)
 		if s == nil {
 			return plan.Action{}, false

@@ -12,7 +12,7 @@ var timer = Action{
 	Example: `{ timer = "idle" }`,
 	value:   func(t unit.Trigger) unit.String { return t.Timer },
 	lower: func(c context, t unit.Trigger) (plan.Action, bool) {
-		s, bad := c.Scope.Timer(t.Timer)
+		s, bad := c.Names().Timer(t.Timer)
 		c.reportKnown(bad)
 		if s == nil {
 			return plan.Action{}, false

@@ -33,7 +33,7 @@ name = "db"
 run.exec = "/usr/bin/db"
 `,
 	Run: func(p *Pass) {
-		o := p.collectOrder()
+		o := p.flow.order
 		for _, component := range o.after.Circles(nil) {
 			circle := o.after.Path(component[0], component[0], nil)
 			p.Report(o.diagnostic(circle, "units come after each other in a circle", "remove one of them from `after`"))

@@ -53,7 +53,7 @@ type instances struct {
 }
 
 func (p *Program) typer(group string, broken bool, ds *diag.List) typing.Typer {
-	return typing.Typer{Scope: p.Table.In(group), Report: ds.Add, Broken: broken}
+	return typing.Typer{Scope: p.Table.In(group), Report: ds.Add, Enough: ds.Full, Broken: broken}
 }
 
 // bindFlow binds one part of the states, signals and timers.
@@ -114,7 +114,7 @@ func found[T any](t typing.Typer, ref unit.String, lookup func(resolve.Scope, un
 	if !ref.Set() {
 		return nil
 	}
-	x, bad := lookup(t.Scope, ref)
+	x, bad := lookup(t.Names(), ref)
 	if bad != nil {
 		t.Report(*bad)
 	}

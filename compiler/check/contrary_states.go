@@ -46,7 +46,7 @@ listen = "127.0.0.1:8081"
 start-on = ["day"]
 `,
 	Run: func(p *Pass) {
-		o := p.collectOrder()
+		o := p.flow.order
 		for _, component := range o.all.Circles(nil) {
 			if circle := o.contrary(component); circle != nil {
 				p.Report(o.diagnostic(circle, "states set and remove each other without end", "remove one of the conditions, or let a trigger set one of the states"))

@@ -27,6 +27,7 @@ type analysis struct {
 	owned      map[plan.Name][]plan.Name // the services that an access to a socket starts
 	disabled   map[plan.Name]bool        // sockets
 	uses       *uses
+	order      *order
 }
 
 // undecided is a question that the solver has no answer to.
@@ -134,6 +135,7 @@ func (p *Program) analyse() {
 		Steps:  sat.Budget(len(p.flow.conditions)),
 	}
 	p.flow.uses = p.collectUses()
+	p.flow.order = p.collectOrder()
 	p.flow.owned, p.flow.disabled = map[plan.Name][]plan.Name{}, map[plan.Name]bool{}
 	for _, s := range p.Sockets {
 		p.flow.disabled[s.Name] = !s.enabled()

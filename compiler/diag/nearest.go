@@ -23,6 +23,7 @@ func Nearest(word string, candidates []string) (string, bool) {
 	third := utf8.RuneCountInString(word) / 3
 	limit := third + 1
 	folded := fold(word)
+	m := meter{word: []rune(word)}
 	for _, c := range candidates {
 		if c == word {
 			continue
@@ -30,7 +31,7 @@ func Nearest(word string, candidates []string) (string, bool) {
 		if foldsTo(c, folded) {
 			return c, true
 		}
-		if d := distance(word, c, limit); d <= limit && (d <= third || sameStart(folded, c)) {
+		if d := m.distance(c, limit); d <= limit && (d <= third || sameStart(folded, c)) {
 			// Only something nearer replaces it.
 			best, found, limit = c, true, d-1
 		}
@@ -83,33 +84,55 @@ func foldsTo(s, folded string) bool {
 	return folded == ""
 }
 
-// distance returns the Damerau-Levenshtein distance of a and b (each part is
+// meter measures how far words are from one word. It keeps its memory from one to
+// the next: a misspelt name is compared with all names of a plan.
+type meter struct {
+	word, other         []rune
+	above2, above, next []int
+}
+
+// distance returns the Damerau-Levenshtein distance of the word and b (each part is
 // changed once at most), or something above limit when it is above limit.
-func distance(a, b string, limit int) int {
+func (m *meter) distance(b string, limit int) int {
+	s := m.word
 	// A rune has at most four bytes, so this is the least difference in runes.
-	if len(b) > maxWord || len(b) > utf8.UTFMax*(len(a)+limit) || utf8.UTFMax*(len(b)+limit) < len(a) {
+	if len(b) > maxWord || len(b) > utf8.UTFMax*(len(s)+limit) || len(b)+limit < len(s) {
 		return limit + 1
 	}
-	s, t := []rune(a), []rune(b)
+	t := m.other[:0]
+	for _, r := range b {
+		t = append(t, r)
+	}
+	m.other = t
 	if d := len(s) - len(t); d > limit || -d > limit {
 		return limit + 1
 	}
+	if len(m.next) <= len(t) {
+		n := len(t) + 16
+		m.above2, m.above, m.next = make([]int, n), make([]int, n), make([]int, n)
+	}
 	// Three rows of the matrix: this one, the one above, the one above that.
-	above2, above, row := make([]int, len(t)+1), make([]int, len(t)+1), make([]int, len(t)+1)
-	for j := range row {
+	above2, above, row := m.above2[:len(t)+1], m.above[:len(t)+1], m.next[:len(t)+1]
+	for j := range above {
 		above[j] = j
 	}
 	for i := range s {
 		row[0] = i + 1
+		least := row[0]
 		for j := range t {
 			cost := 1
 			if s[i] == t[j] {
 				cost = 0
 			}
-			row[j+1] = min(above[j+1]+1, row[j]+1, above[j]+cost)
+			d := min(above[j+1]+1, row[j]+1, above[j]+cost)
 			if i > 0 && j > 0 && s[i] == t[j-1] && s[i-1] == t[j] {
-				row[j+1] = min(row[j+1], above2[j-1]+1)
+				d = min(d, above2[j-1]+1)
 			}
+			row[j+1] = d
+			least = min(least, d)
+		}
+		if least > limit {
+			return least // nothing below is less: not even a swap, which reaches two rows up
 		}
 		above2, above, row = above, row, above2
 	}

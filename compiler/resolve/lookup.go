@@ -22,10 +22,18 @@ import (
 type Scope struct {
 	table *Table
 	group string
+	quiet bool
 }
 
 // In returns the scope of a group.
 func (t *Table) In(group string) Scope { return Scope{table: t, group: group} }
+
+// Quiet returns the same scope for somebody who only counts unknown names: the
+// diagnostic says where, and nothing about what was meant.
+func (s Scope) Quiet() Scope {
+	s.quiet = true
+	return s
+}
 
 // Socket returns the socket that ref names.
 func (s Scope) Socket(ref unit.String) (*Socket, *diag.Diagnostic) {
@@ -137,6 +145,9 @@ func (s Scope) Flow(ref unit.String) (Flow, *diag.Diagnostic) {
 	case s.hidden("state", a) || s.hidden("signal", a):
 		return Flow{}, nil
 	}
+	if s.quiet {
+		return Flow{}, s.counted(ref)
+	}
 	full := a.Group != ""
 	return Flow{}, s.unknown(ref, a, "state or signal", s.table.states.words(full), s.table.signals.words(full))
 }
@@ -196,6 +207,9 @@ func find[T any](s Scope, in *space[T], ref unit.String) (*T, *diag.Diagnostic) 
 	case s.hidden(in.kind, a):
 		return nil, nil
 	}
+	if s.quiet {
+		return nil, s.counted(ref)
+	}
 	return nil, s.unknown(ref, a, in.kind, in.words(a.Group != ""))
 }
 
@@ -240,6 +254,10 @@ func ambiguous[T any](in *space[T], ref unit.String, names []plan.Name) *diag.Di
 		}
 	}
 	return d
+}
+
+func (s Scope) counted(ref unit.String) *diag.Diagnostic {
+	return &diag.Diagnostic{Code: UnknownName, Severity: diag.Error, Message: "unknown name", At: ref.At}
 }
 
 func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words ...[]string) *diag.Diagnostic {
@@ -340,15 +358,20 @@ func (t *Table) nearest(written string, words ...[]string) (string, bool) {
 // an address with a group, both forms otherwise.
 func (s *space[T]) words(full bool) []string {
 	if s.fullWords == nil {
-		for _, n := range slices.Sorted(maps.Keys(s.full)) {
+		s.fullWords = make([]string, 0, len(s.order))
+		s.allWords = make([]string, 0, len(s.order)+len(s.short))
+		for _, n := range s.order {
 			s.fullWords = append(s.fullWords, string(n))
+			if short := n.Short(); s.short[short][0] == n {
+				s.allWords = append(s.allWords, short)
+			}
 		}
-		s.shortWords = append(slices.Sorted(maps.Keys(s.short)), s.fullWords...)
+		s.allWords = append(s.allWords, s.fullWords...)
 	}
 	if full {
 		return s.fullWords
 	}
-	return s.shortWords
+	return s.allWords
 }
 
 func list(names []plan.Name) string {

@@ -269,9 +269,10 @@ type space[T any] struct {
 	kind  string
 	full  map[plan.Name]entry[T]
 	short map[string][]plan.Name // in the order of declaration
+	order []plan.Name            // the keys of full, too
 
-	// The names above, sorted, once somebody wants them.
-	fullWords, shortWords []string
+	// What words returns, once somebody has asked.
+	fullWords, allWords []string
 }
 
 func newSpace[T any](kind string) space[T] {
@@ -280,5 +281,6 @@ func newSpace[T any](kind string) space[T] {
 
 func (s *space[T]) add(name plan.Name, e entry[T]) {
 	s.full[name] = e
+	s.order = append(s.order, name)
 	s.short[name.Short()] = append(s.short[name.Short()], name)
 }

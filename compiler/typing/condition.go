@@ -29,11 +29,22 @@ type Typer struct {
 	Scope  resolve.Scope
 	Report func(diag.Diagnostic) // called for every mistake that is found
 
+	// Enough, if set, reports whether mistakes of a code are only counted from now on.
+	Enough func(diag.Code, diag.Severity) bool
+
 	// Broken says that the unit has mistakes that are reported already: what is
 	// missing in it is no further mistake.
 	Broken bool
 
 	noSignal *noSignal // where the condition stands, if a signal is no condition there
+}
+
+// Names returns the scope to look names up in, for mistakes that are reported.
+func (t Typer) Names() resolve.Scope {
+	if t.Enough != nil && t.Enough(resolve.UnknownName, diag.Error) {
+		return t.Scope.Quiet()
+	}
+	return t.Scope
 }
 
 // noSignal is why a signal is no condition.
@@ -219,7 +230,7 @@ func isExpression(s string) bool { return strings.ContainsAny(s, " \t\r\n()") }
 
 // bare types a name that may be a state or a signal.
 func (t Typer) bare(ref unit.String) *cond.Atom {
-	flow, bad := t.Scope.Flow(ref)
+	flow, bad := t.Names().Flow(ref)
 	t.reportKnown(bad)
 	switch {
 	case flow.State != nil:
@@ -245,7 +256,7 @@ func (t Typer) mayBeSignal(s *resolve.Signal, at source.Place) bool {
 
 // findState returns the state that ref names, and says so when it is a signal.
 func (t Typer) findState(ref unit.String, form string) *resolve.State {
-	s, bad := t.Scope.State(ref)
+	s, bad := t.Names().State(ref)
 	if s != nil || bad == nil {
 		return s
 	}
@@ -263,7 +274,7 @@ func (t Typer) findState(ref unit.String, form string) *resolve.State {
 
 // findSignal returns the signal that ref names, and says so when it is a state.
 func (t Typer) findSignal(ref unit.String, form string) *resolve.Signal {
-	s, bad := t.Scope.Signal(ref)
+	s, bad := t.Names().Signal(ref)
 	switch {
 	case s != nil && !t.mayBeSignal(s, ref.At):
 		return nil

@@ -12,7 +12,7 @@ import (
 // checkExtended reports keys that add to an inline table, to an array, or to a
 // table that is already complete. TOML forbids it; the decoder merges them
 // silently. Few units need the exact look at positions: most are cleared by the
-// shapes that the splitter has seen, or by the names of their keys.
+// shapes and names that the splitter has seen, or by a second look at the names.
 func (d *decoder) checkExtended(r run) {
 	for i := r.first; i < r.end; i++ {
 		if !d.lay.segments[i].isUnit() || d.broken[i] || !d.mayExtend(i) {
@@ -44,7 +44,8 @@ func (d *decoder) mayExtend(first int) bool {
 	}
 	extends := forms&hasDotted != 0 || several
 	finishes := forms&hasComposite != 0 || forms&hasDotted != 0 && several
-	return forms&hasInnerDotted != 0 || extends && finishes && d.namesMeet(first)
+	mayMeet := several || d.lay.segments[first].extended&d.lay.segments[first].finished != 0
+	return forms&hasInnerDotted != 0 || extends && finishes && mayMeet && d.namesMeet(first)
 }
 
 // namesMeet reports whether a name is both extended and finished in a unit, at

@@ -15,8 +15,10 @@ type segment struct {
 	parts            int    // of the header's key; 0 without a header
 	array            bool   // [[…]]
 	shape            shape
-	values           int // keys and commas
-	next             int // the next segment of the same unit; 0: none
+	extended         nameSet // names in front of a dot in keys of its lines
+	finished         nameSet // last names of keys with {…} or […]
+	values           int     // keys and commas
+	next             int     // the next segment of the same unit; 0: none
 }
 
 // isUnit reports whether the segment begins a unit: [[kind]].
@@ -30,6 +32,21 @@ const (
 	hasComposite                     // key = {…} or key = […]
 	hasInnerDotted                   // { key.key = … }
 )
+
+// nameSet is a set of names that may have more names than were put in, so that most
+// pairs of sets are known to have none in common without a look at the names.
+type nameSet uint64
+
+func (s *nameSet) add(name string) {
+	h := uint32(2166136261) // FNV-1a
+	for i := range len(name) {
+		h = (h ^ uint32(name[i])) * 16777619
+	}
+	*s |= 1 << (h >> 26)
+}
+
+// anyName has every name.
+const anyName = ^nameSet(0)
 
 // layout is where the units of a file are. It depends on the text alone, not on
 // whether the text can be decoded: a place means the same in both cases.
@@ -219,14 +236,39 @@ func (s *scanner) endKey() {
 		return
 	}
 	value := strings.TrimLeft(s.text[s.at+1:min(len(s.text), s.at+64)], " \t")
+	composite := value != "" && (value[0] == '[' || value[0] == '{')
 	if s.parts > 1 {
 		seg.shape |= hasDotted
 	}
-	if value != "" && (value[0] == '[' || value[0] == '{') {
+	if composite {
 		seg.shape |= hasComposite
+	}
+	if (s.parts > 1 || composite) && s.keyStart >= 0 {
+		seg.note(s.text[s.keyStart:s.at], composite)
 	}
 	if s.onKey != nil && s.keyStart >= 0 {
 		s.onKey(s.text[s.keyStart:s.at], (value + "\n")[0])
+	}
+}
+
+// note puts the names of a key into the sets.
+func (s *segment) note(key string, composite bool) {
+	if strings.ContainsAny(key, `"'`) {
+		s.extended, s.finished = anyName, anyName // a name can be written in several ways
+		return
+	}
+	for {
+		name, rest, more := strings.Cut(key, ".")
+		switch name = strings.Trim(name, " \t"); {
+		case more:
+			s.extended.add(name)
+		case composite:
+			s.finished.add(name)
+		}
+		if !more {
+			return
+		}
+		key = rest
 	}
 }
 

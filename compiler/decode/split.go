@@ -107,7 +107,9 @@ func scan(text string, lenient bool) (*layout, *limitError) {
 	if strings.HasPrefix(text, source.BOM) {
 		s.at = len(source.BOM)
 	}
-	s.lay.segments = []segment{{start: s.at, head: s.at}}
+	const likely = 1024 // of more headers, nobody knows whether they are any
+	s.lay.segments = make([]segment, 1, 1+min(strings.Count(text, "\n["), likely))
+	s.lay.segments[0] = segment{start: s.at, head: s.at}
 	s.run()
 	s.finish()
 	return s.lay, s.bad

@@ -120,15 +120,22 @@ func (t *Table) Incomplete() bool { return len(t.gaps) > 0 }
 // what is defined twice. Units without a name are left out: nothing can refer to
 // them, and the decoder reported them.
 func New(files []*unit.File, gaps []Gap, ds *diag.List) *Table {
+	room := func(units func(*unit.File) int) int {
+		n := 0
+		for _, f := range files {
+			n += units(f)
+		}
+		return n
+	}
 	t := &Table{
 		gaps:        gaps,
-		sockets:     newSpace[Socket]("socket"),
-		services:    newSpace[Service]("service"),
-		states:      newSpace[State]("state"),
-		signals:     newSpace[Signal]("signal"),
-		timers:      newSpace[Timer]("timer"),
-		permissions: newSpace[Permission]("permission"),
-		variables:   newSpace[Variable]("variable"),
+		sockets:     newSpace[Socket]("socket", room(func(f *unit.File) int { return len(f.Sockets) })),
+		services:    newSpace[Service]("service", room(func(f *unit.File) int { return len(f.Services) })),
+		states:      newSpace[State]("state", room(func(f *unit.File) int { return len(f.States) })),
+		signals:     newSpace[Signal]("signal", room(func(f *unit.File) int { return len(f.Signals) })),
+		timers:      newSpace[Timer]("timer", room(func(f *unit.File) int { return len(f.Timers) })),
+		permissions: newSpace[Permission]("permission", room(func(f *unit.File) int { return len(f.Permissions) })),
+		variables:   newSpace[Variable]("variable", room(func(f *unit.File) int { return len(f.Variables) })),
 		ids:         map[uint16]*Permission{},
 	}
 	t.declareBuiltins()
@@ -275,8 +282,11 @@ type space[T any] struct {
 	fullWords, allWords []string
 }
 
-func newSpace[T any](kind string) space[T] {
-	return space[T]{kind: kind, full: map[plan.Name]entry[T]{}, short: map[string][]plan.Name{}}
+// newSpace returns a namespace with room for so many names.
+func newSpace[T any](kind string, room int) space[T] {
+	return space[T]{
+		kind: kind, full: make(map[plan.Name]entry[T], room), short: make(map[string][]plan.Name, room), order: make([]plan.Name, 0, room),
+	}
 }
 
 func (s *space[T]) add(name plan.Name, e entry[T]) {

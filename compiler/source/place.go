@@ -12,10 +12,11 @@ type Place struct{ p *place }
 type place struct {
 	unit   *unit
 	around *place // nil for the unit itself
-	step   Step   // from the place around it
-	part   Part
+	key    string // with index, the step from the place around it
 
-	from, to int32
+	// Nothing in a file of at most 16 MiB needs more.
+	index, from, to int32
+	part            Part
 }
 
 type unit struct {
@@ -83,7 +84,7 @@ func (p Place) Unit() Place {
 func (p Place) Path() []Step {
 	var path []Step
 	for at := p.p; at != nil && at.around != nil; at = at.around {
-		path = append(path, at.step)
+		path = append(path, Step{Key: at.key, Index: int(at.index)})
 	}
 	slices.Reverse(path)
 	return path
@@ -121,7 +122,7 @@ func (p Place) inside(s Step) Place {
 	if p.IsZero() {
 		return p
 	}
-	return Place{&place{unit: p.p.unit, around: p.p, step: s}}
+	return Place{&place{unit: p.p.unit, around: p.p, key: s.Key, index: int32(s.Index)}}
 }
 
 // OfKey returns the place of the key whose value is at p.
@@ -135,6 +136,6 @@ func (p Place) as(part Part, from, to int) Place {
 		return p
 	}
 	same := *p.p
-	same.part, same.from, same.to = part, int32(from), int32(to) // at most the 16 MiB of a file
+	same.part, same.from, same.to = part, int32(from), int32(to)
 	return Place{&same}
 }

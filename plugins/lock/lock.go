@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
@@ -71,8 +72,8 @@ type plugin struct {
 }
 
 var (
-	platformRE = regexp.MustCompile(`^(any|linux-[a-z0-9]{1,16})$`)
-	sumRE      = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	platformRE = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(any|linux-[a-z0-9]{1,16})$`) })
+	sumRE      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^sha256:[0-9a-f]{64}$`) })
 )
 
 // Parse reads a lock file. It is strict: a key that it does not know is an error.
@@ -123,7 +124,7 @@ func (p *plugin) plugin() (Plugin, error) {
 		return Plugin{}, errors.New("it has no executables: " + again)
 	}
 	for platform, sum := range p.Executables {
-		if !platformRE.MatchString(platform) || !sumRE.MatchString(sum) {
+		if !platformRE().MatchString(platform) || !sumRE().MatchString(sum) {
 			return Plugin{}, fmt.Errorf("executables: %s = %q, want a platform such as linux-amd64 and sha256: with 64 hex digits", platform, sum)
 		}
 	}
@@ -168,7 +169,7 @@ func (f *File) Manifests() []*manifest.Manifest {
 // locked with the same manifest stay; with another manifest they go, since they
 // are of another build. The change is for people; it is empty when there is none.
 func (f *File) Add(p Plugin, platform, sum string) (change string, err error) {
-	if !platformRE.MatchString(platform) || !sumRE.MatchString(sum) {
+	if !platformRE().MatchString(platform) || !sumRE().MatchString(sum) {
 		return "", fmt.Errorf("lock plugin %q: platform %q with the checksum %q, want one such as linux-amd64 and sha256: with 64 hex digits",
 			p.Manifest.Name, platform, sum)
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,7 +60,7 @@ type Scheme struct {
 	Options  []Option
 	Examples []Example
 
-	address *regexp.Regexp
+	address func() *regexp.Regexp // nil: any address
 }
 
 // Range is an inclusive range of integers.
@@ -127,11 +128,11 @@ func (s *Scheme) CheckAddress(address string) error {
 	if s.address == nil {
 		return nil
 	}
-	groups := s.address.FindStringSubmatch(address)
+	groups := s.address().FindStringSubmatch(address)
 	if groups == nil {
 		return fmt.Errorf("it does not match %s", s.Address)
 	}
-	for i, name := range s.address.SubexpNames() {
+	for i, name := range s.address().SubexpNames() {
 		r, ok := s.Ranges[name]
 		if !ok || groups[i] == "" {
 			continue
@@ -221,6 +222,18 @@ func pattern(text string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
 }
 
+// anchored checks an expression for the whole of a string. It returns the names of
+// its groups, and what compiles it when the first string is matched: that is work, and
+// most units use few options.
+func anchored(text string) (match func() *regexp.Regexp, groups []string, err error) {
+	text = `^(?:` + text + `)$`
+	re, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pattern(text), re.CapNames(), nil
+}
+
 func (f *file) manifest() (*Manifest, error) {
 	switch {
 	case f.Manifest != Format:
@@ -256,15 +269,15 @@ func (s *scheme) scheme() (Scheme, error) {
 		return Scheme{}, fmt.Errorf("the name must match %s", nameRE())
 	}
 	out := Scheme{Name: s.Name, Address: s.Address, Examples: s.Example}
+	var groups []string
 	if s.Address != "" {
-		re, err := regexp.Compile(`^(?:` + s.Address + `)$`)
-		if err != nil {
+		var err error
+		if out.address, groups, err = anchored(s.Address); err != nil {
 			return Scheme{}, fmt.Errorf("address: %w", err)
 		}
-		out.address = re
 	}
 	for group, r := range s.Range {
-		if out.address == nil || out.address.SubexpIndex(group) < 0 {
+		if group == "" || !slices.Contains(groups, group) {
 			return Scheme{}, fmt.Errorf("range %s: the address pattern has no group of that name", group)
 		}
 		if len(r) != 2 || r[0] > r[1] {

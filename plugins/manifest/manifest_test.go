@@ -105,6 +105,7 @@ func TestParseErrors(t *testing.T) {
 		{"scheme twice", scheme + "[[scheme]]\nname = \"vsock\"", `scheme "vsock" is there twice`},
 		{"bad scheme name", head + "[[scheme]]\nname = \"\"", "the name must match"},
 		{"bad pattern", scheme + "address = '('", `scheme "vsock": address: error parsing regexp`},
+		{"range of the whole", scheme + "address = '[0-9]+'\nrange = { \"\" = [1, 2] }", "range : the address pattern has no group"},
 		{"range without group", scheme + "range = { port = [1, 2] }", "range port: the address pattern has no group"},
 		{"range upside down", scheme + "address = '(?P<port>[0-9]+)'\nrange = { port = [2, 1] }", "range port: want [least, most]"},
 		{"unknown domain", scheme + "shape = { domain = \"AF_IMAGINARY\" }", `unknown domain "AF_IMAGINARY"`},

@@ -50,7 +50,7 @@ type Option struct {
 	Default  string   // wire text; empty when there is none
 	Doc      string   // one sentence for people
 
-	pattern *regexp.Regexp
+	pattern func() *regexp.Regexp // nil: any string
 }
 
 type option struct {
@@ -87,11 +87,10 @@ func (o *option) option() (Option, error) {
 		return Option{}, errors.New("pattern is for the types string and list")
 	}
 	if o.Pattern != "" {
-		re, err := regexp.Compile(`^(?:` + o.Pattern + `)$`)
-		if err != nil {
+		var err error
+		if out.pattern, _, err = anchored(o.Pattern); err != nil {
 			return Option{}, fmt.Errorf("pattern: %w", err)
 		}
-		out.pattern = re
 	}
 	if o.Default != nil {
 		text, err := out.Text(o.Default)
@@ -296,7 +295,7 @@ func (o *Option) textOf(s string) (string, bool) {
 // plain reports whether s is a text that the option's pattern allows.
 func (o *Option) plain(s string) bool {
 	plain := len(s) <= maxText && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
-	return plain && (o.pattern == nil || o.pattern.MatchString(s))
+	return plain && (o.pattern == nil || o.pattern().MatchString(s))
 }
 
 // textOfSeconds takes an integer for a duration that counts whole seconds: of

@@ -14,8 +14,38 @@ func (s *Solver) Evident(e cond.Expr) bool {
 		return s.evidentAtom(e.Atom)
 	case len(e.Or) > 0:
 		return slices.ContainsFunc(e.Or, s.Evident)
+	case len(e.And) > 0:
+		return s.evidentAll(e.And)
 	}
 	return false
+}
+
+// maxEvident is of how many parts every pair is looked at.
+const maxEvident = 16
+
+// evidentAll reports whether the parts are states and at most one signal that can
+// obviously be there, and states that can be absent meanwhile, because no two parts
+// are about the same.
+func (s *Solver) evidentAll(parts []cond.Expr) bool {
+	if len(parts) > maxEvident {
+		return false
+	}
+	signal := false
+	for i := range parts {
+		a, absent := parts[i].Atom, false
+		if not := parts[i].Not; not != nil {
+			a, absent = not.Atom, true
+		}
+		switch {
+		case a == nil, slices.ContainsFunc(parts[:i], func(other cond.Expr) bool { return mentions(other, a) }):
+			return false
+		case absent && a.Kind == cond.State: // without a state, no test of it passes
+		case absent, signal && a.Kind == cond.Signal, !s.evidentAtom(a):
+			return false
+		}
+		signal = signal || a.Kind == cond.Signal
+	}
+	return true
 }
 
 // EvidentlyWithout reports whether e can obviously hold while other does not:
@@ -30,9 +60,14 @@ func (s *Solver) EvidentlyWithout(e, other cond.Expr) bool {
 	if !s.evidentAtom(e.Atom) {
 		return false
 	}
-	mentioned := false
-	other.Atoms(func(a cond.Atom) { mentioned = mentioned || a.Kind == e.Atom.Kind && a.Name == e.Atom.Name })
-	return !mentioned // what other mentions need not be there
+	return !mentions(other, e.Atom) // what other mentions need not be there
+}
+
+// mentions reports whether e has a part about the state or signal of an atom.
+func mentions(e cond.Expr, atom *cond.Atom) bool {
+	found := false
+	e.Atoms(func(a cond.Atom) { found = found || a.Kind == atom.Kind && a.Name == atom.Name })
+	return found
 }
 
 func negates(e cond.Expr) bool {

@@ -15,7 +15,18 @@ import (
 // rows of a table. It reports every mistake and goes on with the next key.
 type binder struct {
 	found *findings
-	what  string // the table for messages: `socket "web"`
+	what  subject
+}
+
+// subject is what messages call a table: a unit with its name, such as `socket "web"`,
+// or something else without one. Most are never in a message.
+type subject struct{ what, name string }
+
+func (s subject) String() string {
+	if s.name == "" {
+		return s.what
+	}
+	return fmt.Sprintf("%s %q", s.what, s.name)
 }
 
 // findings are the errors of one unit. A unit can repeat one mistake a million

@@ -173,11 +173,11 @@ func (d *decoder) add(found *findings, at source.Place) {
 }
 
 // describe returns what messages call a unit.
-func describe(kind string, values map[string]any) string {
-	if name, ok := values["name"].(string); ok && name != "" && len(name) <= 64 {
-		return fmt.Sprintf("%s %q", kind, name)
+func describe(kind string, values map[string]any) subject {
+	if name, ok := values["name"].(string); ok && len(name) <= 64 {
+		return subject{kind, name}
 	}
-	return kind
+	return subject{what: kind}
 }
 
 // topLevel checks everything in the file that is not a unit of a known kind.

@@ -161,7 +161,9 @@ func (b *binder) run(values map[string]any, at source.Place) unit.Run {
 }
 
 // inner returns a binder for a table inside, which messages call what.
-func (b *binder) inner(what string) *binder { return &binder{found: b.found, what: what} }
+func (b *binder) inner(what string) *binder {
+	return &binder{found: b.found, what: subject{what: what}}
+}
 
 func (b *binder) restart(f unit.Field, v any, at source.Place) unit.Restart {
 	r := unit.Restart{At: at}

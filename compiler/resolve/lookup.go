@@ -29,7 +29,7 @@ type Scope struct {
 func (t *Table) In(group string) Scope { return Scope{table: t, group: group} }
 
 // Quiet returns the same scope for somebody who only counts unknown names: the
-// diagnostic says where, and nothing about what was meant.
+// diagnostic is the same for all of them, and says nothing.
 func (s Scope) Quiet() Scope {
 	s.quiet = true
 	return s
@@ -146,7 +146,7 @@ func (s Scope) Flow(ref unit.String) (Flow, *diag.Diagnostic) {
 		return Flow{}, nil
 	}
 	if s.quiet {
-		return Flow{}, s.counted(ref)
+		return Flow{}, counted()
 	}
 	full := a.Group != ""
 	return Flow{}, s.unknown(ref, a, "state or signal", s.table.states.words(full), s.table.signals.words(full))
@@ -208,7 +208,7 @@ func find[T any](s Scope, in *space[T], ref unit.String) (*T, *diag.Diagnostic) 
 		return nil, nil
 	}
 	if s.quiet {
-		return nil, s.counted(ref)
+		return nil, counted()
 	}
 	return nil, s.unknown(ref, a, in.kind, in.words(a.Group != ""))
 }
@@ -256,9 +256,10 @@ func ambiguous[T any](in *space[T], ref unit.String, names []plan.Name) *diag.Di
 	return d
 }
 
-func (s Scope) counted(ref unit.String) *diag.Diagnostic {
-	return &diag.Diagnostic{Code: UnknownName, Severity: diag.Error, Message: "unknown name", At: ref.At}
-}
+// counted is what a quiet scope says of a name that nobody has.
+func counted() *diag.Diagnostic { return &onlyCounted }
+
+var onlyCounted = diag.Diagnostic{Code: UnknownName, Severity: diag.Error, Message: "unknown name"}
 
 func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words ...[]string) *diag.Diagnostic {
 	d := &diag.Diagnostic{
@@ -328,7 +329,7 @@ func (t *Table) nearestTo(written string, a grammar.Address, words [][]string) (
 
 // maxCompared bounds the work for names that nobody has: it is the product of
 // how many are written and how many are defined.
-const maxCompared = 4_000_000
+const maxCompared = 2_000_000
 
 func (t *Table) mayCompare(words []string) bool {
 	t.compared += len(words)

@@ -192,6 +192,11 @@ func owner(id flow.ProcessID) string {
 // Spawn implements [loop.Processes]. The worker gets descriptors of its own, so
 // that a socket may be stopped while its owner is being started.
 func (p *processes) Spawn(f flow.Spawn) {
+	def := p.defs[f.Process.Service]
+	if def == nil { // cannot be: the engine starts nothing of services that are gone
+		p.daemon.loop.Post(flow.ProcessFailed{Process: f.Process, Reason: "the plan has no such service any more"})
+		return
+	}
 	in, err := p.handOver(f)
 	if err != nil {
 		p.lives.Go(in.release) // closing may take time
@@ -199,7 +204,6 @@ func (p *processes) Spawn(f flow.Spawn) {
 		return
 	}
 	in.env = slices.Concat(in.env, p.daemon.observed.parent(f.Process))
-	def := p.defs[f.Process.Service]
 	p.lives.Go(func() { p.serve(f, def, in) })
 }
 

@@ -270,8 +270,8 @@ func (s *sockets) define(p *plan.Plan) {
 	}
 }
 
-// define takes the definitions of a plan, but for the services in later. Those that
-// are gone stay: their processes end.
+// define takes the definitions of a plan, but for the services in later. Nothing is
+// started any more of those that are gone, and their processes have what they need.
 func (p *processes) define(of *plan.Plan, later []plan.Name) {
 	waits := map[plan.Name]bool{}
 	for _, name := range later {
@@ -282,6 +282,7 @@ func (p *processes) define(of *plan.Plan, later []plan.Name) {
 		is[string(of.Services[i].Name)] = true
 	}
 	p.last.forget(func(service string) bool { return is[service] })
+	maps.DeleteFunc(p.defs, func(name plan.Name, _ *plan.Service) bool { return !is[string(name)] })
 	for i := range of.Services {
 		if def := &of.Services[i]; !waits[def.Name] {
 			p.defs[def.Name] = def

@@ -32,9 +32,11 @@ type Connection struct {
 
 // Accept takes at most that many of the connections that wait, and calls report
 // for each, which takes over the descriptor. It is to be called as [Server.Serve]
-// is, in its place, and its errors mean the same.
+// is, in its place, and its errors mean the same. It looks at no more than [Batch],
+// those that the gate refuses included: there may always be another one.
 func (s *Server) Accept(ctx context.Context, most int, report func(Connection)) error {
-	for taken := 0; taken < most; {
+	taken := 0
+	for looked := 0; taken < most && looked < Batch; looked++ {
 		select {
 		case <-ctx.Done():
 			return nil

@@ -5,7 +5,42 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rind-sockets/rind/runtime/peer"
 )
+
+// Who may not connect, and does it as fast as he can, does not keep Accept from its
+// end: it is called again while somebody waits.
+func TestAcceptEnds(t *testing.T) {
+	keepsDescriptors(t)
+	fd, facts := unixListener(t, "stream")
+	s := newServer(t, fd, facts)
+	denied, allowed := 0, false
+	s.SetGate(Gate{
+		Allow:  func(peer.Cred) bool { return allowed },
+		Denied: func(Access) { denied++ },
+	})
+	for range 2*Batch + 1 {
+		dial(t, fd)
+	}
+	accept := func(most int) (taken int) {
+		must(t, s.Accept(t.Context(), most, func(c Connection) {
+			taken++
+			must(t, unix.Close(c.FD))
+		}))
+		return taken
+	}
+	if taken := accept(1); taken != 0 || denied != Batch {
+		t.Errorf("%d connections were taken and %d refused at once, want %d refused", taken, denied, Batch)
+	}
+	allowed = true
+	if taken := accept(10); taken != 10 {
+		t.Errorf("%d connections were taken, want 10", taken)
+	}
+	if taken := accept(2 * Batch); taken != Batch+1-10 {
+		t.Errorf("%d connections were taken, want the other %d", taken, Batch+1-10)
+	}
+}
 
 // Who is counted as one: an address of version 4 however it came, a network of
 // version 6 since whoever has one has all its addresses, and a user.

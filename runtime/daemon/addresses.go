@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,17 +22,68 @@ type addresses struct {
 
 	changes atomic.Uint64 // that were seen
 	wanted  atomic.Bool   // a socket has missed its address
+	news    chan struct{} // holds a value while somebody is to be told of changes
 }
 
-// addressesSettle is how long changes are collected: an interface comes with several.
-const addressesSettle = 50 * time.Millisecond
+const (
+	// addressesSettle is how long changes are collected: an interface comes with several.
+	addressesSettle = 50 * time.Millisecond
+
+	// addressesPause is how often somebody is told at most. Where containers come and
+	// go, changes never end.
+	addressesPause = time.Second
+)
+
+func newAddresses(log *slog.Logger, changed func()) *addresses {
+	return &addresses{log: log, changed: changed, news: make(chan struct{}, 1)}
+}
 
 // missed is told that a socket was not opened for want of its address, and the value
 // of changes before the attempt.
 func (a *addresses) missed(before uint64) {
 	a.wanted.Store(true)
 	if a.changes.Load() != before {
-		a.changed() // it may have come since
+		a.note() // it may have come since
+	}
+}
+
+// note lets somebody be told of a change.
+func (a *addresses) note() {
+	select {
+	case a.news <- struct{}{}:
+	default: // of this one, too
+	}
+}
+
+// tell tells of changes until ctx ends: soon, since they come in bursts, and not too
+// often.
+func (a *addresses) tell(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.news:
+		}
+		pause(ctx, addressesSettle)
+		select {
+		case <-a.news: // of the same burst
+		default:
+		}
+		if ctx.Err() != nil || !a.wanted.Load() {
+			continue
+		}
+		a.changed()
+		pause(ctx, addressesPause)
+	}
+}
+
+// pause waits, unless ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
 	}
 }
 
@@ -45,6 +97,9 @@ func (a *addresses) follow(ctx context.Context, done chan<- struct{}) {
 		return
 	}
 	stop := context.AfterFunc(ctx, func() { _ = f.Close() }) // which ends a read
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	telling.Go(func() { a.tell(ctx) })
 	err = a.read(f)
 	if stop() {
 		err = errors.Join(err, f.Close())
@@ -68,22 +123,12 @@ func openAddresses() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "netlink"), nil
 }
 
-// read tells of changes until f is closed.
+// read notes changes until f is closed.
 func (a *addresses) read(f *os.File) error {
 	buf := make([]byte, 16<<10)
-	collecting := false
 	for {
 		n, err := f.Read(buf)
 		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded): // it is quiet again
-			if err := f.SetReadDeadline(time.Time{}); err != nil {
-				return err
-			}
-			collecting = false
-			if a.wanted.Load() {
-				a.changed()
-			}
-			continue
 		case errors.Is(err, unix.ENOBUFS): // too many to tell: some are as good as all
 		case err != nil:
 			return err
@@ -91,13 +136,7 @@ func (a *addresses) read(f *os.File) error {
 			continue
 		}
 		a.changes.Add(1)
-		if collecting {
-			continue
-		}
-		if err := f.SetReadDeadline(time.Now().Add(addressesSettle)); err != nil {
-			return err
-		}
-		collecting = true
+		a.note()
 	}
 }
 

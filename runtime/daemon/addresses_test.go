@@ -1,10 +1,14 @@
 package daemon
 
 import (
+	"context"
 	"encoding/binary"
 	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
 
@@ -50,16 +54,57 @@ func TestAppears(t *testing.T) {
 
 // What changes while a socket is being opened is not missed.
 func TestS148ChangesDuringAnAttempt(t *testing.T) {
-	told := 0
-	a := &addresses{log: slog.New(slog.DiscardHandler), changed: func() { told++ }}
+	a := newAddresses(slog.New(slog.DiscardHandler), nil)
 	before := a.changes.Load()
 	a.missed(before)
-	if told != 0 || !a.wanted.Load() {
-		t.Errorf("told %d times without a change, wanted: %v", told, a.wanted.Load())
+	if len(a.news) != 0 || !a.wanted.Load() {
+		t.Errorf("somebody is told of %d changes, and there was none; wanted: %v", len(a.news), a.wanted.Load())
 	}
 	a.changes.Add(1)
 	a.missed(before)
-	if told != 1 {
-		t.Errorf("told %d times of a change during the attempt, want once", told)
+	if len(a.news) != 1 {
+		t.Error("nobody is told of a change during the attempt")
 	}
+}
+
+// Somebody is told soon after a change, of a burst once, and of changes without end
+// not too often; nothing that changed last goes untold.
+func TestS148Pace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var told []time.Duration
+		begin := time.Now()
+		a := newAddresses(slog.New(slog.DiscardHandler), func() { told = append(told, time.Since(begin)) })
+		ended := make(chan struct{})
+		go func() {
+			a.tell(ctx)
+			close(ended)
+		}()
+		a.note()
+		pause(ctx, 2*addressesSettle)
+		a.wanted.Store(true)
+		if len(told) != 0 {
+			t.Errorf("told after %v, though no socket waits", told)
+		}
+
+		begin = time.Now()
+		for range 100 { // for five seconds
+			a.note()
+			pause(ctx, addressesSettle)
+		}
+		pause(ctx, 10*addressesPause)
+		want := []time.Duration{
+			addressesSettle,
+			addressesPause + 2*addressesSettle,
+			2*addressesPause + 3*addressesSettle,
+			3*addressesPause + 4*addressesSettle,
+			4*addressesPause + 5*addressesSettle,
+			5*addressesPause + 6*addressesSettle,
+		}
+		if diff := cmp.Diff(want, told); diff != "" {
+			t.Errorf("told after (-want +got):\n%s", diff)
+		}
+		cancel()
+		<-ended
+	})
 }

@@ -237,7 +237,7 @@ func (d *daemon) assemble(work context.Context, set *listen.Set) {
 	environ := inherited(d.opts.Environ)
 	d.loop = loop.New(flow.New(d.opts.Plan, d.config()), d.log)
 	d.commands = newCommands(r, environ)
-	d.addresses = &addresses{log: d.log, changed: func() { d.loop.Post(flow.AddressesChanged{}) }}
+	d.addresses = newAddresses(d.log, func() { d.loop.Post(flow.AddressesChanged{}) })
 	d.sockets = newSockets(work, d, set)
 	d.processes = newProcesses(r, d, environ)
 	d.loop.Connect(d.sockets, d.processes, loop.Hooks{

@@ -1,5 +1,7 @@
 package flow
 
+import "fmt"
+
 // A socket whose address or interface is not there yet stays starting. It is tried
 // again when addresses change, and from time to time in case nobody tells that.
 
@@ -11,6 +13,21 @@ func nextAttempt(absent bool) string {
 	return "next attempt in"
 }
 
+// reopenLater tries again to open a socket after a pause, which doubles. That addresses
+// change, as often as they like, makes it no longer and is no news.
+func (e *Engine) reopenLater(s *socket, known bool) {
+	d := doubled(minReopen, s.retries, maxReopen)
+	if !s.prompted {
+		s.retries++
+	}
+	s.prompted = false
+	s.reason = fmt.Sprintf("%s; %s %v", s.lastError, nextAttempt(s.absent), d)
+	if !known {
+		e.report("socket not open yet", string(s.def.Name), s.reason)
+	}
+	e.arm(s.timer(TimerReopen), d)
+}
+
 // addressesChanged tries again what waits for an address.
 func (e *Engine) addressesChanged() {
 	if e.stopping {
@@ -19,7 +36,7 @@ func (e *Engine) addressesChanged() {
 	for _, s := range e.order.sockets {
 		if s.absent && s.state == SocketStarting && s.awaits == awaitNothing {
 			e.cancel(s.timer(TimerReopen))
-			s.retries, s.cause = 0, "addresses have changed"
+			s.prompted, s.cause = true, "addresses have changed"
 			e.openSocket(s)
 		}
 	}

@@ -387,7 +387,7 @@ func (e *Engine) move(s *socket, was *plan.Socket, cause string) {
 	switch {
 	case s.state == SocketStarting && s.awaits == awaitNothing:
 		e.cancel(s.timer(TimerReopen))
-		s.retries = 0
+		s.retries, s.prompted = 0, false
 		e.openSocket(s)
 	case s.state == SocketStarting && s.awaits == awaitOpened, s.awaits == awaitRebound:
 		s.stale = true // what is on its way is not what is wanted now

@@ -45,6 +45,7 @@ type socket struct {
 	addresses []string
 	options   []string // what became of them, see [Opened]
 	absent    bool     // its address was not there at the last attempt
+	prompted  bool     // this attempt is one more, since addresses have changed
 
 	lost string // why nobody can reach its listener, see unreachable.go
 
@@ -141,7 +142,7 @@ func (e *Engine) startSocket(s *socket, w why) {
 	}
 	switch s.state {
 	case SocketInactive, SocketFailed:
-		s.retries = 0
+		s.retries, s.prompted = 0, false
 		e.beginStart(s, w)
 	case SocketStarting:
 		if s.awaits == awaitNothing { // it waits for its next attempt
@@ -241,7 +242,7 @@ func (e *Engine) socketOpened(ev Opened) {
 		return
 	}
 	s.awaits = awaitNothing
-	s.addresses, s.options, s.lastError, s.retries = ev.Addresses, ev.Options, "", 0
+	s.addresses, s.options, s.lastError, s.retries, s.prompted = ev.Addresses, ev.Options, "", 0, false
 	e.resume(s, s.cause)
 	e.answer(s, Done, "started")
 	if !s.listened { // else it was only bound anew
@@ -265,13 +266,10 @@ func (e *Engine) socketFailed(ev OpenFailed) {
 		e.stopped(s)
 		return
 	}
+	known := s.prompted && s.lastError == ev.Reason
 	s.lastError, s.absent = ev.Reason, ev.Retry && ev.Absent
 	if ev.Retry {
-		d := doubled(minReopen, s.retries, maxReopen)
-		s.retries++
-		s.reason = fmt.Sprintf("%s; %s %v", ev.Reason, nextAttempt(s.absent), d)
-		e.report("socket not open yet", string(s.def.Name), s.reason)
-		e.arm(s.timer(TimerReopen), d)
+		e.reopenLater(s, known)
 	} else {
 		e.moveSocket(s, SocketFailed, ev.Reason, true)
 		e.unlisten(s)

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/rind-sockets/rind/runtime/peer"
+	"github.com/rind-sockets/rind/runtime/unixsock"
 )
 
 // Connections at a time. Everybody may connect, so nobody may have so many that
@@ -26,11 +25,9 @@ const (
 // door is the listener of a control socket. It knows who comes in and turns away
 // who has too many connections already.
 type door struct {
-	*net.UnixListener
+	*unixsock.Listener
 
-	path string
-	node os.FileInfo // the socket in the file system
-	own  uint32      // the daemon's user
+	own uint32 // the daemon's user
 
 	mu        sync.Mutex
 	inside    map[uint32]int // connections by uid
@@ -45,74 +42,16 @@ func openDoor(ctx context.Context, path string) (*door, error) {
 	if err := os.MkdirAll(filepath.Dir(path), dirMode); err != nil {
 		return nil, err
 	}
-	if err := removeStale(ctx, path); err != nil {
-		return nil, err
-	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "unix", path)
-	if err != nil {
-		return nil, err
-	}
-	ul, ok := l.(*net.UnixListener)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("%T is no unix listener", l), l.Close())
-	}
-	ul.SetUnlinkOnClose(false) // it would remove whatever is at the path by then
-	d := &door{UnixListener: ul, path: path, own: uint32(os.Getuid()), inside: map[uint32]int{}}
-	if d.node, err = os.Lstat(path); err == nil {
-		err = os.Chmod(path, socketMode)
-	}
-	if err != nil {
-		return nil, errors.Join(err, ul.Close(), d.removeNode())
-	}
-	return d, nil
-}
-
-// removeStale removes a socket that nobody listens on.
-func removeStale(ctx context.Context, path string) error {
-	info, err := os.Lstat(path)
+	l, err := unixsock.Listen(ctx, path, socketMode)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
+	case errors.Is(err, unixsock.ErrNotSocket):
+		return nil, fmt.Errorf("%s is not a socket: remove it or choose another path with --control", path)
+	case errors.Is(err, unixsock.ErrInUse):
+		return nil, fmt.Errorf("%s answers: another rindrun is running, stop it or choose another path with --control", path)
 	case err != nil:
-		return err
-	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s is not a socket: remove it or choose another path with --control", path)
+		return nil, err
 	}
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "unix", path)
-	if err == nil {
-		c.Close()
-		return fmt.Errorf("%s answers: another rindrun is running, stop it or choose another path with --control", path)
-	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return err
-	}
-	return removeIfSame(path, info)
-}
-
-// removeNode removes the socket from the file system, if it is still ours.
-func (d *door) removeNode() error {
-	if d.node == nil {
-		return nil
-	}
-	return removeIfSame(d.path, d.node)
-}
-
-// removeIfSame removes what was at path before, and leaves alone what somebody
-// else has put there since.
-func removeIfSame(path string, before os.FileInfo) error {
-	now, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if !os.SameFile(before, now) {
-		return nil
-	}
-	return os.Remove(path)
+	return &door{Listener: l, own: uint32(os.Getuid()), inside: map[uint32]int{}}, nil
 }
 
 // Accept implements [net.Listener].

@@ -268,7 +268,7 @@ func TestWriteHasALimit(t *testing.T) {
 	d, err := openDoor(t.Context(), filepath.Join(dir, "s"))
 	must(t, err)
 	defer d.Close()
-	client, err := net.Dial("unix", d.path)
+	client, err := net.Dial("unix", d.Addr().String())
 	must(t, err)
 	defer client.Close()
 	nc, err := d.Accept()

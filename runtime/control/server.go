@@ -195,7 +195,7 @@ func (s *Server) Close(ctx context.Context) error {
 	s.closing = true
 	s.mu.Unlock()
 	s.calls.Wait() // without their connections they end
-	return errors.Join(err, s.door.removeNode())
+	return errors.Join(err, s.door.Remove())
 }
 
 // caller is who made a call.

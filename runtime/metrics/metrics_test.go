@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/runtime/flow"
@@ -276,6 +277,32 @@ func TestServe(t *testing.T) {
 
 // Whoever opens connections and says nothing does not keep others from asking for
 // longer than it may wait, nor does it get more of them than there are.
+// Go makes listeners of Multipath TCP where nothing else is said, and ss(8) shows them
+// as such.
+func TestPlainTCP(t *testing.T) {
+	s := &Server{}
+	l, err := s.listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		t.Fatalf("the listener is a %T", l)
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	protocol := 0
+	if ctlErr := raw.Control(func(fd uintptr) { protocol, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PROTOCOL) }); ctlErr != nil || err != nil {
+		t.Fatal(ctlErr, err)
+	}
+	if protocol != unix.IPPROTO_TCP {
+		t.Errorf("the protocol of the listener is %d, want that of TCP, %d", protocol, unix.IPPROTO_TCP)
+	}
+}
+
 func TestTooManyConnections(t *testing.T) {
 	s := newScene(t)
 	server, err := s.Serve(t.Context(), "127.0.0.1:0", slog.New(slog.DiscardHandler))

@@ -5,18 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rind-sockets/rind/runtime/unixsock"
 )
 
 // Bounds on what clients can make the daemon keep, wait for or do. Everybody on
@@ -56,18 +55,17 @@ func CheckAddress(address string) error {
 
 // Server shows metrics at one address.
 type Server struct {
-	http *http.Server
-	addr net.Addr
-	path string
-	node os.FileInfo // of path
-	done chan error
+	http   *http.Server
+	addr   net.Addr
+	remove func() error // of the node
+	done   chan error
 }
 
 // Serve shows metrics at an address, as [CheckAddress] allows it, until Close: at
 // /metrics for Prometheus, and at /healthz and /readyz with status 200 or 503. A
 // unix socket that nobody listens on any more is replaced.
 func (m *Metrics) Serve(ctx context.Context, address string, log *slog.Logger) (*Server, error) {
-	s := &Server{done: make(chan error, 1)}
+	s := &Server{remove: func() error { return nil }, done: make(chan error, 1)}
 	l, err := s.listen(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
@@ -101,66 +99,23 @@ func (s *Server) listen(ctx context.Context, address string) (net.Listener, erro
 	if err := CheckAddress(address); err != nil {
 		return nil, err
 	}
-	var lc net.ListenConfig
 	path, ok := strings.CutPrefix(address, unixPrefix)
 	if !ok {
+		var lc net.ListenConfig
+		lc.SetMultipathTCP(false) // a scraper has one path to this machine
 		return lc.Listen(ctx, "tcp", address)
 	}
-	if err := removeStale(ctx, path); err != nil {
-		return nil, err
-	}
-	l, err := lc.Listen(ctx, "unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if ul, ok := l.(*net.UnixListener); ok {
-		ul.SetUnlinkOnClose(false) // it would remove whatever is at the path by then
-	}
-	s.path = path
-	if s.node, err = os.Lstat(path); err == nil {
-		err = os.Chmod(path, socketMode)
-	}
-	if err != nil {
-		return nil, errors.Join(err, l.Close(), s.removeNode())
-	}
-	return l, nil
-}
-
-// removeStale removes a socket that nobody listens on.
-func removeStale(ctx context.Context, path string) error {
-	info, err := os.Lstat(path)
+	l, err := unixsock.Listen(ctx, path, socketMode)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
+	case errors.Is(err, unixsock.ErrNotSocket):
+		return nil, fmt.Errorf("%s is not a socket: remove it or choose another path", path)
+	case errors.Is(err, unixsock.ErrInUse):
+		return nil, fmt.Errorf("%s answers: another program listens there, choose another path", path)
 	case err != nil:
-		return err
-	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s is not a socket: remove it or choose another path", path)
+		return nil, err
 	}
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "unix", path)
-	if err == nil {
-		return errors.Join(fmt.Errorf("%s answers: another program listens there, choose another path", path), c.Close())
-	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return err
-	}
-	return os.Remove(path)
-}
-
-// removeNode removes the socket from the file system, if it is still ours.
-func (s *Server) removeNode() error {
-	if s.node == nil {
-		return nil
-	}
-	now, err := os.Lstat(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil || !os.SameFile(s.node, now) {
-		return err
-	}
-	return os.Remove(s.path)
+	s.remove = l.Remove
+	return l, nil
 }
 
 // Close ends the server. Requests in progress get a moment to be answered.
@@ -174,7 +129,7 @@ func (s *Server) Close(ctx context.Context) error {
 	if serveErr := <-s.done; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, serveErr)
 	}
-	return errors.Join(err, s.removeNode())
+	return errors.Join(err, s.remove())
 }
 
 // door turns away who comes while there are too many connections.

@@ -22,7 +22,7 @@ var (
 	socketState       = desc("rind_socket_state", "1 for the state that the socket is in.", "socket", "state")
 	socketAccesses    = desc("rind_socket_accesses_total", "Accesses that the daemon has seen.", "socket")
 	socketActivations = desc("rind_socket_activations_total", "Accesses that started the owner or ran the trigger.", "socket")
-	socketDenials     = desc("rind_socket_denials_total", "Clients that were turned away, for want of a permission or over a limit.", "socket", "reason")
+	socketDenials     = desc("rind_socket_denials_total", "Clients that were turned away: without the permission, over a limit, or since nobody knew who they were (unknown).", "socket", "reason")
 	socketConnections = desc("rind_socket_connections", "Live connections of a socket that accepts.", "socket")
 	socketPauses      = desc("rind_socket_pauses_total", "How often the socket was paused.", "socket")
 	socketFailures    = desc("rind_socket_failures_total", "How often the socket failed.", "socket")
@@ -127,7 +127,8 @@ func (m *Metrics) collectSocket(s sample, st *flow.SocketStatus, queues map[plan
 	s.gauge(socketState, 1, name, string(st.State))
 	s.counter(socketAccesses, float64(st.Accesses), name)
 	s.counter(socketActivations, float64(st.Activations), name)
-	s.counter(socketDenials, float64(st.Denials), name, "permission")
+	s.counter(socketDenials, float64(st.Denials-st.Unknown), name, "permission")
+	s.counter(socketDenials, float64(st.Unknown), name, "unknown")
 	s.counter(socketDenials, float64(st.Refused), name, "limit")
 	if st.Def.Accept {
 		s.gauge(socketConnections, float64(st.Connections), name)

@@ -54,10 +54,10 @@ func Wanted(list []string) (bool, error) {
 		return false, fmt.Errorf("OTEL_TRACES_EXPORTER is %q: it must be otlp or none", exporter)
 	}
 	switch protocol := e.ofExporter("PROTOCOL"); protocol {
-	case "", "http/protobuf", "http/json":
+	case "", "http/protobuf":
 		return true, nil
 	default:
-		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL is %q: it must be http/protobuf or http/json, usually at port 4318", protocol)
+		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL is %q: it must be http/protobuf, which collectors usually have at port 4318", protocol)
 	}
 }
 

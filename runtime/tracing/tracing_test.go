@@ -360,7 +360,11 @@ func TestWanted(t *testing.T) {
 		{name: "another exporter", environ: []string{"OTEL_TRACES_EXPORTER=zipkin"}, wantErr: `OTEL_TRACES_EXPORTER is "zipkin": it must be otlp or none`},
 		{
 			name: "grpc", environ: []string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"},
-			wantErr: `OTEL_EXPORTER_OTLP_PROTOCOL is "grpc": it must be http/protobuf or http/json, usually at port 4318`,
+			wantErr: `OTEL_EXPORTER_OTLP_PROTOCOL is "grpc": it must be http/protobuf, which collectors usually have at port 4318`,
+		},
+		{
+			name: "json", environ: []string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=http/json"},
+			wantErr: `OTEL_EXPORTER_OTLP_PROTOCOL is "http/json": it must be http/protobuf, which collectors usually have at port 4318`,
 		},
 		{
 			name:    "that of traces counts",

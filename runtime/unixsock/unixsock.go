@@ -86,7 +86,8 @@ func removeIfSame(path string, before os.FileInfo) error {
 	if err != nil {
 		return err
 	}
-	if !os.SameFile(before, now) {
+	// A new node may have the number of one that is gone, but is newer.
+	if !os.SameFile(before, now) || !before.ModTime().Equal(now.ModTime()) {
 		return nil
 	}
 	return os.Remove(path)

@@ -14,21 +14,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// at returns a path in a directory that is gone after the test.
-func at(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "rind") // a socket address has no room for t.TempDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return filepath.Join(dir, "s")
-}
-
 func listen(t *testing.T, path string) *Listener {
 	t.Helper()
 	l, err := Listen(t.Context(), path, 0o666)
@@ -44,7 +29,7 @@ func listen(t *testing.T, path string) *Listener {
 }
 
 func TestListen(t *testing.T) {
-	path := at(t)
+	path := filepath.Join(t.TempDir(), "s")
 	first := listen(t, path)
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -61,6 +46,9 @@ func TestListen(t *testing.T) {
 	}
 	if _, err := os.Lstat(path); err != nil {
 		t.Errorf("closing removes the node: %v", err)
+	}
+	if err := os.Link(path, path+".old"); err != nil { // so that its number is not free
+		t.Fatal(err)
 	}
 	second := listen(t, path) // what is stale is replaced
 	if err := first.Remove(); err != nil {
@@ -80,7 +68,7 @@ func TestListen(t *testing.T) {
 }
 
 func TestListenElsewhere(t *testing.T) {
-	path := at(t)
+	path := filepath.Join(t.TempDir(), "s")
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +85,7 @@ func TestListenElsewhere(t *testing.T) {
 
 // What was stale a moment ago may be somebody's now.
 func TestRemoveIfSame(t *testing.T) {
-	path := at(t)
+	path := filepath.Join(t.TempDir(), "s")
 	if err := listen(t, path).Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ type Effect string
 // Effects. The first four are those of sockets that are open; a new socket that
 // does not start by itself is added.
 const (
-	Rebound Effect = "rebound" // closed and bound again: its endpoint or an option is another
+	Rebound Effect = "rebound" // closed and bound again, see [plan.Socket.SameListener]
 	Started Effect = "started" // new, and starts with the plan
 	Stopped Effect = "stopped" // no longer there
 	Kept    Effect = "kept"    // with its descriptor and what waits in its queue
@@ -182,9 +182,6 @@ func (c *comparer) features(before, after []string) {
 	}
 }
 
-// binding lists the fields of a socket that only another bind(2) can change.
-var binding = []string{"type", "listen", "options", "prefer"}
-
 func (c *comparer) sockets(before, after []plan.Socket) {
 	all := pairs(before, after, func(s *plan.Socket) plan.Name { return s.Name })
 	freed := map[string]plan.Name{} // endpoints of sockets that stop
@@ -205,7 +202,7 @@ func (c *comparer) sockets(before, after []plan.Socket) {
 			change.Effect, change.Note = Stopped, endpoint(p.old)
 		default:
 			change.Effect, change.Fields = Kept, c.fields(p.old, p.new)
-			if slices.ContainsFunc(change.Fields, func(f Field) bool { return slices.Contains(binding, root(f.Key)) }) {
+			if !p.old.SameListener(p.new) {
 				change.Effect = Rebound
 			}
 			if len(change.Fields) == 0 {

@@ -118,11 +118,21 @@ func TestCompare(t *testing.T) {
 			before: socket,
 			after:  socket + "owner = \"a@srv\"\nlifecycle = \"owned\"\n",
 			want: []string{
-				"sockets: 1 kept",
-				"  kept  g@s",
-				"        lifecycle: managed → owned",
-				"        owner: (none) → a@srv",
-				"        descriptor: (none) → 3",
+				"sockets: 1 rebound",
+				"  rebound  g@s",
+				"           lifecycle: managed → owned",
+				"           owner: (none) → a@srv",
+				"           descriptor: (none) → 3",
+			},
+		},
+		{
+			name:   "not for everybody any more",
+			before: "[[socket]]\nname = \"s\"\ntype = \"uds\"\nlisten = \"/s\"\npermissions = [\"any\"]\n",
+			after:  "[[socket]]\nname = \"s\"\ntype = \"uds\"\nlisten = \"/s\"\npermissions = [\"a@ops\"]\n",
+			want: []string{
+				"sockets: 1 rebound",
+				"  rebound  g@s",
+				"           permissions: rind@any (0) → a@ops (2000)",
 			},
 		},
 		{

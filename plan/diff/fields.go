@@ -2,7 +2,6 @@ package diff
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/rind-sockets/rind/plan/words"
 )
@@ -36,12 +35,4 @@ func texts(fields []words.Field) map[string]string {
 		m[f.Key] = f.Text
 	}
 	return m
-}
-
-// root returns the key of a unit file that a path begins with.
-func root(path string) string {
-	if i := strings.IndexAny(path, ".["); i >= 0 {
-		return path[:i]
-	}
-	return path
 }

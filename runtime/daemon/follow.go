@@ -54,6 +54,16 @@ func (s *sockets) followOne(li *listener, rule *peer.Rule) func() error {
 	}
 }
 
+// applyLists does what follow has left, and returns what went wrong.
+func applyLists(lists []func() error) (problems []string) {
+	for _, restrict := range lists {
+		if err := restrict(); err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	return problems
+}
+
 // followLater is follow where nobody waits for the lists.
 func (s *sockets) followLater(lists ...func() error) {
 	for _, restrict := range lists {

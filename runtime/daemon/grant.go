@@ -135,12 +135,7 @@ func (d *daemon) applyGrants(p *plan.Plan) (problems []string, err error) {
 	if !ok {
 		return nil, errors.New("the daemon ends")
 	}
-	for _, restrict := range lists {
-		if err := restrict(); err != nil {
-			problems = append(problems, err.Error())
-		}
-	}
-	return problems, nil
+	return applyLists(lists), nil
 }
 
 // withGrants returns a plan with what was granted and revoked at run time.

@@ -48,6 +48,9 @@ type prepared struct {
 	plan  *plan.Plan
 	rules rules
 	show  func() // tells the control interface
+
+	// lists gets what is left to do about the paths of sockets that stay.
+	lists chan<- []func() error
 }
 
 // reload loads another plan, or says what would happen (SPEC §9). A plan that cannot
@@ -81,7 +84,8 @@ func (d *daemon) reload(ctx context.Context, r control.Reload) (control.Reloaded
 		defer d.announce()()
 	}
 	granted := d.withGrants(p)
-	next := prepared{plan: p, rules: resolveRules(granted, d.log), show: d.server.SetPlan(granted)}
+	lists := make(chan []func() error, 1)
+	next := prepared{plan: p, rules: resolveRules(granted, d.log), show: d.server.SetPlan(granted), lists: lists}
 	// The answer is waited for also if whoever asked has gone: the plan is taken over
 	// all the same.
 	reply, err := d.loop.Ask(context.WithoutCancel(ctx), r.By, func(from flow.Request) flow.Event {
@@ -95,7 +99,14 @@ func (d *daemon) reload(ctx context.Context, r control.Reload) (control.Reloaded
 		return control.Reloaded{}, errors.New(reply.Message)
 	}
 	d.log.InfoContext(ctx, "plan loaded", slog.String("plan", p.Digest), slog.String("by", r.By))
+	var followed []string
+	select {
+	case todo := <-lists:
+		followed = applyLists(todo)
+	default: // it was never taken over, which is logged
+	}
 	out.Problems, err = d.settle(ctx, changedSockets(before, p))
+	out.Problems = append(followed, out.Problems...)
 	return out, err
 }
 
@@ -246,7 +257,7 @@ func (d *daemon) takePlan(p *plan.Plan, later []plan.Name) {
 	d.reloads.current = p
 	d.reloads.mu.Unlock()
 	d.sockets.define(p)
-	d.sockets.followLater(d.sockets.follow()...)
+	next.lists <- d.sockets.follow()
 	d.processes.define(p, later)
 	next.show()
 }

@@ -82,13 +82,12 @@ func (e *Engine) reload(ev Reload) {
 	if ev.From.By != "" {
 		reason.text += " by " + ev.From.By
 	}
-	before := e.plan
 	e.plan, e.config.Variables = ev.Plan, ev.Variables
 	fresh := New(ev.Plan, e.config)
 	e.variables, e.signals = fresh.variables, fresh.signals
 	e.takeStates(fresh)
 	timers := e.takeTimers(fresh, reason)
-	rebind, eligible := e.takeSockets(before, fresh)
+	rebind, eligible := e.takeSockets(fresh)
 	leavers := e.takeServices(fresh, eligible)
 	e.link()
 	for _, svc := range leavers {
@@ -182,7 +181,7 @@ func (el eligible) add(name plan.Name, socket, service bool) {
 
 // takeSockets gives the sockets that are still there their new definitions, and
 // returns those that have to be bound anew, with the definition before.
-func (e *Engine) takeSockets(before *plan.Plan, fresh *Engine) (rebind map[*socket]*plan.Socket, el eligible) {
+func (e *Engine) takeSockets(fresh *Engine) (rebind map[*socket]*plan.Socket, el eligible) {
 	rebind, el = map[*socket]*plan.Socket{}, eligible{}
 	for i, s := range fresh.order.sockets {
 		old := e.sockets[s.def.Name]
@@ -194,7 +193,7 @@ func (e *Engine) takeSockets(before *plan.Plan, fresh *Engine) (rebind map[*sock
 		if old.leaving || was.Enabled != s.def.Enabled || !reflect.DeepEqual(was.StartOn, s.def.StartOn) {
 			el.add(s.def.Name, true, false)
 		}
-		if boundOtherwise(before, was, e.plan, s.def) {
+		if !was.SameListener(s.def) {
 			rebind[old] = was
 			if old.state == SocketFailed {
 				el.add(s.def.Name, true, false)
@@ -216,24 +215,6 @@ func (e *Engine) takeSockets(before *plan.Plan, fresh *Engine) (rebind map[*sock
 	}
 	e.sockets, e.order.sockets = fresh.sockets, fresh.order.sockets
 	return rebind, el
-}
-
-// boundOtherwise reports whether a listener cannot become what another definition
-// says: it has another endpoint or option, somebody else may connect, or somebody
-// else takes the connections.
-func boundOtherwise(before *plan.Plan, was *plan.Socket, now *plan.Plan, is *plan.Socket) bool {
-	if was.Type != is.Type || was.Listen != is.Listen || was.Accept != is.Accept || (was.Owner == "") != (is.Owner == "") {
-		return true
-	}
-	if !reflect.DeepEqual(was.Options, is.Options) || !slices.Equal(was.Prefer, is.Prefer) || was.Restricted() != is.Restricted() {
-		return true
-	}
-	if !is.Restricted() {
-		return false
-	}
-	users, groups := before.Holders(was.Permissions)
-	nowUsers, nowGroups := now.Holders(is.Permissions)
-	return !slices.Equal(users, nowUsers) || !slices.Equal(groups, nowGroups)
 }
 
 // takeServices gives the services that are still there their new definitions, and

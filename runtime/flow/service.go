@@ -59,6 +59,7 @@ type service struct {
 	engaged   int  // instances that are neither inactive nor failed
 	up        bool // it became active, and has neither ended nor been told to stop since
 	announced bool // on-start ran, so on-stop must
+	ran       bool // it has had a process since its sockets were given back last
 
 	lastError string
 	starts    uint64

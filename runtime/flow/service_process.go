@@ -123,7 +123,7 @@ func (e *Engine) processStarted(ev ProcessStarted) {
 	if in == nil || p.state != procSpawning {
 		return
 	}
-	p.state, p.pid = procRunning, ev.PID
+	p.state, p.pid, in.service.ran = procRunning, ev.PID, true
 	if in.state == ServiceStopping {
 		waited := in.deferred
 		switch in.deferred = e.defers(in); {

@@ -182,11 +182,15 @@ func (e *Engine) release(in *instance, reason string) {
 	if svc.alive() {
 		return
 	}
+	ran := svc.ran
+	svc.ran = false
 	for _, s := range svc.sockets {
 		if s.state != SocketHeld {
 			continue
 		}
-		e.flush(s)
+		if ran { // else nothing has ended that what waits was meant for
+			e.flush(s)
+		}
 		switch {
 		case pause > 0:
 			e.pause(s, pause, what+reason)

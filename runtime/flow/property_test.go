@@ -276,7 +276,7 @@ func (w *world) checkSocket(s *simSocket, st flow.SocketStatus) {
 	}
 	w.require(slices.Contains(want[st.State], s.phase), "%s is %s, but its listener is %s", st.Def.Name, st.State, s.phase)
 	w.require(!s.watched || !w.ending, "%s is watched during a shutdown", st.Def.Name)
-	w.require(!s.watched || st.State == flow.SocketListening, "%s is %s and watched", st.Def.Name, st.State)
+	w.require(!s.watched || s.early || st.State == flow.SocketListening, "%s is %s and watched", st.Def.Name, st.State)
 	shown := s.phase == present && st.State != flow.SocketStopping
 	w.require(!shown || len(st.Addresses) > 0, "%s is %s without an address", st.Def.Name, st.State)
 	w.require(s.phase != absent || len(st.Addresses) == 0, "%s is %s with the addresses %v", st.Def.Name, st.State, st.Addresses)

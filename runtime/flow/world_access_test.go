@@ -52,7 +52,9 @@ func (w *world) accepting(service plan.Name) bool {
 func (w *world) take(f flow.Accept) {
 	s := w.socket(f.Socket)
 	w.require(s.phase == present && s.def.Accept, "accept at %s, which is %s", f.Socket, s.phase)
-	w.require(!s.serving && !s.watched, "accept at %s, which is served (%v) or watched (%v)", f.Socket, s.serving, s.watched)
+	// A report that has come too late for its own watch looks like one of this watch,
+	// which then may report once more: nobody listens to that while he accepts.
+	w.require(!s.serving && (!s.watched || s.early), "accept at %s, which is served (%v) or watched (%v)", f.Socket, s.serving, s.watched)
 	w.require(f.Most > 0 && f.Most <= mostAtOnce, "accept %d connections at %s", f.Most, f.Socket)
 	if lim := s.limits(); lim.OnLimit == "pause" {
 		w.require(w.live(s)+f.Most <= lim.MaxConnections, "accept %d connections at %s, of which %d are live, of at most %d", f.Most, f.Socket, w.live(s), lim.MaxConnections)

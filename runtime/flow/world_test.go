@@ -65,6 +65,7 @@ type simSocket struct {
 	denied     int // the same of those who may not
 	screen     screenWorld
 	watched    bool
+	early      bool // it was watched while the report of a watch before was on its way
 	each       bool
 	serving    bool
 	flushing   bool
@@ -318,7 +319,7 @@ func (w *world) watch(s *simSocket, each bool) {
 	w.require(s.phase == present, "watch %s, which is %s", s.def.Name, s.phase)
 	w.require(!s.serving && !s.flushing, "watch %s, which is being served (%v) or flushed (%v)", s.def.Name, s.serving, s.flushing)
 	w.require(each == (s.def.Owner != "" && !s.def.Accept && s.def.Lifecycle == plan.Managed), "watch %s: each arrival is %v", s.def.Name, each)
-	s.watched, s.each = true, each
+	s.watched, s.each, s.early = true, each, s.told > 0
 	if s.queue+s.denied > 0 {
 		w.report(s)
 	}

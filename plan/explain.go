@@ -44,7 +44,7 @@ func (p *Plan) Explain(s *Socket, who Peer, unguarded bool) Explanation {
 	}
 	var names []string
 	for _, id := range s.Permissions {
-		names = append(names, p.permissionName(id))
+		names = append(names, p.PermissionName(id))
 	}
 	x.Grounds = append(x.Grounds, "neither the user nor a group holds "+strings.Join(names, " or "))
 	return x
@@ -114,14 +114,16 @@ func (p *Plan) revoked(id uint16, who Peer, via []uint16) []string {
 
 // path names a permission and the links that lead from it.
 func (p *Plan) path(via []uint16) string {
-	steps := []string{"permission " + p.permissionName(via[0])}
+	steps := []string{"permission " + p.PermissionName(via[0])}
 	for _, link := range via[1:] {
-		steps = append(steps, "which "+p.permissionName(link)+" implies")
+		steps = append(steps, "which "+p.PermissionName(link)+" implies")
 	}
 	return strings.Join(steps, ", ")
 }
 
-func (p *Plan) permissionName(id uint16) string {
+// PermissionName returns the name of a defined or builtin permission, and the number of
+// one that is neither.
+func (p *Plan) PermissionName(id uint16) string {
 	for i := range p.Permissions {
 		if p.Permissions[i].ID == id {
 			return string(p.Permissions[i].Name)

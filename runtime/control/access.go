@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/user"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plan/cond"
 	"github.com/rind-sockets/rind/runtime/flow"
+	"github.com/rind-sockets/rind/runtime/peer"
 )
 
 // view is what a server knows of the plan that runs. It never changes; a reload
@@ -65,10 +65,10 @@ func newView(p *plan.Plan, own int) *view {
 	v.granted = slices.Compact(v.granted)
 	for i := range p.Permissions {
 		for _, name := range p.Permissions[i].Users {
-			enter(v.users, name, func() (string, error) { return uidOf(name) })
+			enter(v.users, name, func() (string, error) { return peer.UserID(name) })
 		}
 		for _, name := range p.Permissions[i].Groups {
-			enter(v.groups, name, func() (string, error) { return gidOf(name) })
+			enter(v.groups, name, func() (string, error) { return peer.GroupID(name) })
 		}
 	}
 	return v
@@ -85,22 +85,6 @@ func enter(names map[uint32][]string, name string, number func() (string, error)
 	if err == nil && !slices.Contains(names[uint32(id)], name) {
 		names[uint32(id)] = append(names[uint32(id)], name)
 	}
-}
-
-func uidOf(name string) (string, error) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		return "", err
-	}
-	return u.Uid, nil
-}
-
-func gidOf(name string) (string, error) {
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		return "", err
-	}
-	return g.Gid, nil
 }
 
 // manages reports whether a caller may do everything: uid 0 and the daemon's user.
@@ -218,28 +202,13 @@ func (v *view) need(c caller, list []uint16, what string) error {
 	}
 	var names []string
 	for _, id := range list {
-		names = append(names, v.permission(id))
+		names = append(names, v.plan.PermissionName(id))
 	}
 	holders := ""
 	if len(names) > 0 {
 		holders = ", and who holds " + strings.Join(names, " or ") + ","
 	}
 	return fmt.Errorf("permission denied for %v: only uid 0 and the daemon's user (uid %d)%s may %s", c, v.own, holders, what)
-}
-
-// permission names a permission as unit files do.
-func (v *view) permission(id uint16) string {
-	for i := range v.plan.Permissions {
-		if v.plan.Permissions[i].ID == id {
-			return string(v.plan.Permissions[i].Name)
-		}
-	}
-	for name, builtin := range plan.BuiltinPermissions {
-		if builtin == id {
-			return plan.BuiltinGroup + "@" + name
-		}
-	}
-	return "permission " + strconv.Itoa(int(id))
 }
 
 // denied is an error of a call that may not be made.

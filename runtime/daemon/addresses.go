@@ -87,20 +87,28 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// follow runs until ctx ends, and closes done. Where the kernel does not tell, sockets
-// are only tried again from time to time.
+// follow tells of changes from now on until ctx ends, and closes done then. Where the
+// kernel does not tell, sockets are only tried again from time to time.
 func (a *addresses) follow(ctx context.Context, done chan<- struct{}) {
-	defer close(done)
 	f, err := openAddresses()
 	if err != nil {
 		a.log.InfoContext(ctx, "changes of addresses are not seen: sockets that wait for one are tried again from time to time", slog.Any("error", err))
+		close(done)
 		return
 	}
+	go func() {
+		defer close(done)
+		a.followFile(ctx, f)
+	}()
+}
+
+// followFile is follow until ctx ends. It closes f.
+func (a *addresses) followFile(ctx context.Context, f *os.File) {
 	stop := context.AfterFunc(ctx, func() { _ = f.Close() }) // which ends a read
 	var telling sync.WaitGroup
 	defer telling.Wait()
 	telling.Go(func() { a.tell(ctx) })
-	err = a.read(f)
+	err := a.read(f)
 	if stop() {
 		err = errors.Join(err, f.Close())
 	}

@@ -208,7 +208,7 @@ func (d *daemon) run(ctx context.Context) error {
 	listening := make(chan struct{})
 	go d.listen(work, listening)
 	following := make(chan struct{})
-	go d.addresses.follow(work, following)
+	d.addresses.follow(work, following)
 
 	d.processes.open()
 	recorder := d.startRecord()

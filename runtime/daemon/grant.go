@@ -16,6 +16,7 @@ import (
 	"github.com/rind-sockets/rind/plan/cond"
 	"github.com/rind-sockets/rind/runtime/control"
 	"github.com/rind-sockets/rind/runtime/flow"
+	"github.com/rind-sockets/rind/runtime/peer"
 	"github.com/rind-sockets/rind/runtime/store"
 )
 
@@ -36,9 +37,9 @@ type grantee struct {
 
 // granteeOf looks up a user or a group, by name or number.
 func granteeOf(g control.Grant) (grantee, error) {
-	kind, name, find := "user", g.User, userID
+	kind, name, find := "user", g.User, peer.UserID
 	if g.Group != "" {
-		kind, name, find = "group", g.Group, groupID
+		kind, name, find = "group", g.Group, peer.GroupID
 	}
 	id, err := strconv.ParseUint(name, 10, 32)
 	title := kind + " " + name
@@ -140,7 +141,7 @@ func (d *daemon) applyGrants(p *plan.Plan) (problems []string, err error) {
 
 // withGrants returns a plan with what was granted and revoked at run time.
 func (d *daemon) withGrants(p *plan.Plan) *plan.Plan {
-	return p.WithGrants(d.grants, func(name string) (uint32, bool) { return idOf(name, groupID) })
+	return p.WithGrants(d.grants, func(name string) (uint32, bool) { return idOf(name, peer.GroupID) })
 }
 
 // keepGrant puts on disk what was changed about a permission.
@@ -226,9 +227,9 @@ func (c *change) apply() (next *plan.Grant, message string, err error) {
 
 func (c *change) grant() (*plan.Grant, string, error) {
 	next := c.before
-	given, taken, inPlan := &next.Users, &next.NotUsers, names(c.of.Users, userID)
+	given, taken, inPlan := &next.Users, &next.NotUsers, names(c.of.Users, peer.UserID)
 	if c.who.group {
-		given, taken, inPlan = &next.Groups, &next.NotGroups, names(c.of.Groups, groupID)
+		given, taken, inPlan = &next.Groups, &next.NotGroups, names(c.of.Groups, peer.GroupID)
 	}
 	direct := slices.Contains(inPlan, c.who.id) || slices.Contains(*given, c.who.id)
 	if direct && !slices.Contains(*taken, c.who.id) {
@@ -252,7 +253,7 @@ func (c *change) revokeUser() (*plan.Grant, string, error) {
 	granted := slices.Contains(next.Users, c.who.id)
 	next.Users = without(next.Users, c.who.id)
 	users, groups := c.holders(next)
-	if len(groups) > 0 || slices.Contains(names(users, userID), c.who.id) {
+	if len(groups) > 0 || slices.Contains(names(users, peer.UserID), c.who.id) {
 		next.NotUsers = with(next.NotUsers, c.who.id)
 		return &next, "revoked", nil
 	}
@@ -264,13 +265,13 @@ func (c *change) revokeUser() (*plan.Grant, string, error) {
 
 func (c *change) revokeGroup() (*plan.Grant, string, error) {
 	next := c.before
-	inPlan := slices.Contains(names(c.of.Groups, groupID), c.who.id)
+	inPlan := slices.Contains(names(c.of.Groups, peer.GroupID), c.who.id)
 	taken, granted := slices.Contains(next.NotGroups, c.who.id), slices.Contains(next.Groups, c.who.id)
 	next.Groups = without(next.Groups, c.who.id)
 	if inPlan {
 		next.NotGroups = with(next.NotGroups, c.who.id)
 	}
-	if _, groups := c.holders(next); slices.Contains(names(groups, groupID), c.who.id) {
+	if _, groups := c.holders(next); slices.Contains(names(groups, peer.GroupID), c.who.id) {
 		return nil, "", fmt.Errorf("%s holds %s by its links: revoke the permission that it links to, or from the users of the group",
 			c.who.title, c.of.Name)
 	}
@@ -290,7 +291,7 @@ func (c *change) holders(g plan.Grant) (users, groups []string) {
 		grants = map[plan.Name]plan.Grant{}
 	}
 	grants[c.of.Name] = g
-	with := c.plan.WithGrants(grants, func(name string) (uint32, bool) { return idOf(name, groupID) })
+	with := c.plan.WithGrants(grants, func(name string) (uint32, bool) { return idOf(name, peer.GroupID) })
 	return with.Holders([]uint16{c.of.ID})
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os/user"
 	"strconv"
 	"sync"
 	"time"
@@ -45,12 +44,12 @@ func (r *resolver) rule(def *plan.Socket) *peer.Rule {
 	rule := &peer.Rule{}
 	users, groups := r.plan.Holders(def.Permissions)
 	for _, name := range users {
-		if id := r.id("user", name, r.users, userID); id != nil {
+		if id := r.id("user", name, r.users, peer.UserID); id != nil {
 			rule.UIDs = append(rule.UIDs, *id)
 		}
 	}
 	for _, name := range groups {
-		if id := r.id("group", name, r.groups, groupID); id != nil {
+		if id := r.id("group", name, r.groups, peer.GroupID); id != nil {
 			rule.GIDs = append(rule.GIDs, *id)
 		}
 	}
@@ -81,22 +80,6 @@ func (r *resolver) id(what, name string, known map[string]*uint32, find func(str
 	id := uint32(number)
 	known[name] = &id
 	return &id
-}
-
-func userID(name string) (string, error) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		return "", err
-	}
-	return u.Uid, nil
-}
-
-func groupID(name string) (string, error) {
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		return "", err
-	}
-	return g.Gid, nil
 }
 
 // guarded returns the options that a socket is bound with. Who may connect to a

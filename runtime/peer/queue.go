@@ -27,7 +27,9 @@ const (
 	unixShowLen  = 0x10 // UDIAG_SHOW_RQLEN
 	unixAttrLen  = 4    // UNIX_DIAG_RQLEN: struct unix_diag_rqlen
 
-	tcpListen = 10 // TCP_LISTEN, the state of listeners of every family
+	// States of sockets of every family.
+	tcpEstablished = 1  // TCP_ESTABLISHED
+	tcpListen      = 10 // TCP_LISTEN
 )
 
 // Queues returns what waits in every tcp listener, udp socket and unix socket of

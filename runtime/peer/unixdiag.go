@@ -46,7 +46,7 @@ func unixSockets(visit func(unixSocket) error) error {
 		if err != nil {
 			return err
 		}
-		if body[1] != unix.SOCK_DGRAM && body[2] == unix.BPF_TCP_ESTABLISHED { // udiag_type, udiag_state
+		if body[unixTypeAt] != unix.SOCK_DGRAM && body[unixStateAt] == tcpEstablished {
 			return nil // a connection, which has the name of its listener
 		}
 		return visit(s)

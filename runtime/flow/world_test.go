@@ -25,6 +25,7 @@ type world struct {
 	connections []*simConnection // all there ever were, by number
 	lanes       []*lane          // answers on their way, in order within each lane
 	calm        bool             // nothing fails any more
+	hookedCalm  int              // transitions that hooks have caused since it is calm
 
 	asked    map[uint64]bool // answered, by request
 	lastID   uint64
@@ -226,6 +227,7 @@ func (w *world) carryOut(f flow.Effect) {
 		w.answer(f)
 	case flow.Transition:
 		w.transition(f)
+		w.hookedCalm += btoi(w.calm && strings.HasPrefix(f.Cause, "trigger: "))
 	case flow.Report:
 		w.cut = w.cut || strings.HasPrefix(f.Message, "flow cut")
 	case flow.Exit:

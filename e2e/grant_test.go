@@ -190,7 +190,7 @@ func TestS107S132ReloadOfPermissions(t *testing.T) {
 	b.awaitSocket("ops@path", "listening")
 	b.do("pause", "path")
 	waiting := b.connected(plain(4005), b.file("sock/path.sock"))
-	node := inodeOfPath(t, b.file("sock/path.sock"))
+	node := lstatOf(t, b.file("sock/path.sock")).Ino
 
 	_, units, _ := strings.Cut(grantUnits, "-- ops.toml --\n")
 	b.write("units/ops.toml", b.expand(strings.Replace(units, `users = ["4001"]`, `users = ["4003"]`, 1)))
@@ -199,7 +199,7 @@ func TestS107S132ReloadOfPermissions(t *testing.T) {
 		t.Errorf("the dry run says that something is bound anew:\n%s", out)
 	}
 	b.do("reload")
-	if now := inodeOfPath(t, b.file("sock/path.sock")); now != node {
+	if now := lstatOf(t, b.file("sock/path.sock")).Ino; now != node {
 		t.Errorf("the path was node %d and is %d", node, now)
 	}
 	b.do("resume", "path")
@@ -209,15 +209,6 @@ func TestS107S132ReloadOfPermissions(t *testing.T) {
 	b.lets(plain(4003), true)
 	b.lets(plain(4001), false)
 	b.explains(plain(4001), 1, "neither the user nor a group holds ops@operators")
-}
-
-func inodeOfPath(t *testing.T, path string) uint64 {
-	t.Helper()
-	var st unix.Stat_t
-	if err := unix.Lstat(path, &st); err != nil {
-		t.Fatal(err)
-	}
-	return st.Ino
 }
 
 // Who waits when the permission is revoked starts nothing.
@@ -239,7 +230,7 @@ func TestS104RevokedWhileWaiting(t *testing.T) {
 	b.noReport()
 }
 
-func TestGrantForTheControlSocket(t *testing.T) {
+func TestS118GrantForTheControlSocket(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	b := run(t, grantUnits)

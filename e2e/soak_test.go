@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -123,6 +121,11 @@ func TestS138CyclesLeaveNothingBehind(t *testing.T) {
 
 const soakUnits = `
 -- web.toml --
+[[permission]]
+name = "ops"
+id = 2000
+users = ["$UID"]
+
 [[socket]]
 name = "tcp"
 type = "tcp"
@@ -141,6 +144,7 @@ lifecycle = "owned"
 name = "uds"
 type = "uds"
 listen = "web.sock"
+permissions = ["ops"]
 owner = "exits"
 lifecycle = "owned"
 
@@ -181,15 +185,16 @@ payload = "none"
 
 // TestSoak mixes what happens in production, and worse, for as long as asked: load on
 // every transport, owners that end and crash, plugins that are killed, states that
-// change, sockets that come and go, and clients of the control and metrics sockets
-// that misbehave, plans that replace each other, and sockets that are paused. No
-// connection may be lost, and no descriptor or memory either.
+// change, sockets that come and go, and clients of all kinds of sockets that misbehave,
+// plans that replace each other, permissions that are granted and revoked, and sockets
+// that are paused. No connection may be lost, and no descriptor or memory either.
 func TestSoak(t *testing.T) {
-	b := newBed(t, soakUnits)
+	units := strings.ReplaceAll(soakUnits, "$UID", strconv.Itoa(os.Getuid()))
+	b := newBed(t, units)
 	b.asShipped()
 	b.compile()
 	// The sockets with load are the same in both plans; one moves, and one comes and goes.
-	moved := strings.Replace(soakUnits, "$IP:7003", "$IP:7004", 1) + `
+	moved := strings.Replace(units, "$IP:7003", "$IP:7004", 1) + `
 [[socket]]
 name = "new"
 type = "uds"
@@ -202,7 +207,8 @@ owner = "exits"
 	targets := []target{
 		{"tcp", b.ip + ":7001"}, {"unix", b.file("sock/web.sock")}, {"udp", b.ip + ":7001"}, {"tcp", b.ip + ":7002"},
 	}
-	var requests, lost atomic.Uint64
+	var requests atomic.Uint64
+	var lost losses
 	round := func(d time.Duration) {
 		end := time.Now().Add(d)
 		ctx, cancel := context.WithDeadline(t.Context(), end)
@@ -215,7 +221,7 @@ owner = "exits"
 					text := fmt.Sprintf("%d-%d", c, i)
 					requests.Add(1)
 					if got, err := b.ask(to.network, to.addr, "echo "+text); err != nil || got != text {
-						lost.Add(1)
+						lost.add(to.network, err)
 						t.Errorf("client %d, request %d over %s %s: answer %q, %v", c, i, to.network, to.addr, got, err)
 					}
 				}
@@ -223,6 +229,7 @@ owner = "exits"
 		}
 		all.Go(func() { b.disturb(ctx, plans) })
 		all.Go(func() { b.abuse(ctx) })
+		all.Go(func() { b.abuseSockets(ctx) })
 		all.Wait()
 	}
 	round(*soakFor / 4) // warm
@@ -231,74 +238,11 @@ owner = "exits"
 	// A process of an owner, and a client, may be between two states at each look.
 	const slack = 24
 	after := b.awaitDescriptors(before.descriptors + slack)
-	t.Logf("soak: %v, %d requests, %d lost; before %+v, after %+v", *soakFor, requests.Load(), lost.Load(), before, after)
+	t.Logf("soak: %v, %d requests, lost: %v; before %+v, after %+v", *soakFor, requests.Load(), &lost, before, after)
 	if after.memory > before.memory+64<<10 {
 		t.Errorf("the daemon's memory grew from %d to %d KiB", before.memory, after.memory)
 	}
 	if requests.Load() < 100 {
 		t.Errorf("%d requests prove little", requests.Load())
-	}
-}
-
-// disturb does what operators and accidents do.
-func (b *bed) disturb(ctx context.Context, plans []string) {
-	other := []string{"web@other"}
-	loaded := []string{"web@tcp", "web@uds", "web@udp", "web@crashing"}
-	for i := 0; ctx.Err() == nil; i++ {
-		_, err := b.control.SetState(ctx, &controlv1.SetStateRequest{Name: "web@level", Payload: &controlv1.Payload{
-			Value: &controlv1.Payload_Text{Text: strconv.Itoa(i)},
-		}})
-		if err == nil {
-			_, err = b.control.Start(ctx, &controlv1.StartRequest{Kind: controlv1.UnitKind_UNIT_KIND_SOCKET, Names: other})
-		}
-		if err == nil && i%10 == 0 {
-			// At times the plugin has been killed by now, and the next start needs it.
-			var st *controlv1.StatusResponse
-			if st, err = b.control.Status(ctx, &controlv1.StatusRequest{}); err == nil {
-				for _, p := range st.Plugins {
-					if p.Pid != 0 {
-						_ = syscall.Kill(int(p.Pid), syscall.SIGKILL) // it may be gone
-					}
-				}
-			}
-		}
-		if err == nil && i%7 == 3 {
-			_, err = b.control.Reload(ctx, &controlv1.ReloadRequest{Path: plans[i/7%len(plans)]})
-		}
-		if err == nil && i%4 == 1 {
-			_, err = b.control.Pause(ctx, &controlv1.PauseRequest{Names: loaded})
-		}
-		if err == nil && i%4 == 1 {
-			_, err = b.control.Resume(ctx, &controlv1.ResumeRequest{Names: loaded})
-		}
-		if err == nil {
-			_, err = b.control.Stop(ctx, &controlv1.StopRequest{Kind: controlv1.UnitKind_UNIT_KIND_SOCKET, Names: other})
-		}
-		if err != nil && ctx.Err() == nil {
-			b.t.Errorf("control: %v", err)
-			return
-		}
-	}
-}
-
-// abuse does what no client should do, with one connection at a time: the operator
-// above has the same uid, and each uid has its share of connections.
-func (b *bed) abuse(ctx context.Context) {
-	garbage := []string{"", "\x00\x01\x02", "GET /metrics HTTP/1.1\r\nX: ", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n{", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}
-	for i := 0; ctx.Err() == nil; i++ {
-		path := b.file([]string{"run/control.sock", "run/metrics.sock"}[i%2])
-		c, err := net.DialTimeout("unix", path, patience)
-		if err != nil {
-			if !errors.Is(err, syscall.EAGAIN) { // its queue is full, as it may be
-				b.t.Errorf("dial %s: %v", path, err)
-				return
-			}
-			continue
-		}
-		// Whatever becomes of it: it may be turned away, answered or left alone.
-		_, _ = c.Write([]byte(garbage[i%len(garbage)]))
-		_ = c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-		_, _ = c.Read(make([]byte, 4096))
-		c.Close()
 	}
 }

@@ -281,8 +281,9 @@ func (s *sockets) define(p *plan.Plan) {
 	}
 }
 
-// define takes the definitions of a plan, but for the services in later. Nothing is
-// started any more of those that are gone, and their processes have what they need.
+// define takes the definitions of a plan, but for the services in later, which keep
+// theirs until they are down: one that is gone may come back before that, in another
+// shape.
 func (p *processes) define(of *plan.Plan, later []plan.Name) {
 	waits := map[plan.Name]bool{}
 	for _, name := range later {
@@ -293,7 +294,7 @@ func (p *processes) define(of *plan.Plan, later []plan.Name) {
 		is[string(of.Services[i].Name)] = true
 	}
 	p.last.forget(func(service string) bool { return is[service] })
-	maps.DeleteFunc(p.defs, func(name plan.Name, _ *plan.Service) bool { return !is[string(name)] })
+	maps.DeleteFunc(p.defs, func(name plan.Name, _ *plan.Service) bool { return !is[string(name)] && !waits[name] })
 	for i := range of.Services {
 		if def := &of.Services[i]; !waits[def.Name] {
 			p.defs[def.Name] = def
@@ -301,8 +302,10 @@ func (p *processes) define(of *plan.Plan, later []plan.Name) {
 	}
 }
 
-// takeService is the hook of the loop for a service that has waited for its end.
+// takeService is the hook of the loop for a service that has waited for its end. The
+// plan may not have it any more.
 func (p *processes) takeService(name plan.Name) {
+	delete(p.defs, name)
 	for i := range p.daemon.opts.Plan.Services {
 		if def := &p.daemon.opts.Plan.Services[i]; def.Name == name {
 			p.defs[name] = def

@@ -165,7 +165,8 @@ type (
 	// services in Later: for these the one before does, until their [TakeService].
 	TakePlan struct{ Later []plan.Name }
 
-	// TakeService says that the plan that was loaded last counts for a service, too.
+	// TakeService says that the plan that was loaded last counts for a service, too,
+	// which may not be in it any more.
 	TakeService struct{ Service plan.Name }
 
 	// Exit is the last effect of a [Shutdown].

@@ -250,6 +250,7 @@ func (e *Engine) takeServices(fresh *Engine, el eligible) (leavers []*service) {
 			leavers = append(leavers, old)
 		}
 		old.leaving, old.next = true, nil
+		later = append(later, old.def.Name)
 		fresh.services[old.def.Name] = old
 		fresh.order.services = append(fresh.order.services, old)
 	}
@@ -292,6 +293,7 @@ func (e *Engine) succeed(svc *service) bool {
 	if svc.leaving {
 		delete(e.services, svc.def.Name)
 		e.order.services = slices.DeleteFunc(e.order.services, func(other *service) bool { return other == svc })
+		e.emit(TakeService{Service: svc.def.Name})
 		return true
 	}
 	def := svc.next

@@ -56,7 +56,7 @@ type = "uds"
 listen = "other2.sock"
 `
 
-func TestS15S122S123S124S125S130NamesOfUnits(t *testing.T) {
+func TestS15S122S125NamesOfUnits(t *testing.T) {
 	t.Parallel()
 	b := run(t, namesakes)
 	tests := []struct {

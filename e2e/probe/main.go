@@ -8,7 +8,6 @@
 //	report      an e2e.Report as JSON
 //	flip FD     turns O_NONBLOCK of a descriptor over: "on" or "off"
 //	exit CODE   "bye", and the process exits with CODE
-//	shut FD     shuts the listener FD down, and the process exits
 //	notify …    sends what follows to NOTIFY_SOCKET, with newlines for "|", and
 //	            answers once it has been carried out
 //	store NAME  has a new file of that name stored
@@ -228,19 +227,11 @@ func (p *probe) answer(request string) string {
 		return said(notifyFromChild(arg))
 	case command == "flip" && numErr == nil:
 		return flip(n)
-	case command == "shut" && numErr == nil:
-		return p.shut(n)
 	case command == "exit" && numErr == nil:
 		p.ended, p.status = true, n
 		return "bye"
 	}
 	return fmt.Sprintf("error: unknown request %q", request)
-}
-
-// shut shuts a listener down, for everybody who has it, and ends the process.
-func (p *probe) shut(fd int) string {
-	p.ended = true
-	return said(unix.Shutdown(fd, unix.SHUT_RDWR))
 }
 
 func flip(fd int) string {

@@ -36,6 +36,7 @@ type (
 	}
 	sarifDriver struct {
 		Name            string      `json:"name"`
+		InformationURI  string      `json:"informationUri"`
 		SemanticVersion string      `json:"semanticVersion"`
 		Rules           []sarifRule `json:"rules"`
 	}
@@ -126,7 +127,7 @@ func writeSARIF(w io.Writer, r Report) error {
 		}
 		run.Results = append(run.Results, result)
 	}
-	run.Tool.Driver = sarifDriver{Name: "rindc", SemanticVersion: r.Version, Rules: s.rules}
+	run.Tool.Driver = sarifDriver{Name: "rindc", InformationURI: "https://github.com/rind-sockets/rind", SemanticVersion: r.Version, Rules: s.rules}
 	if run.Tool.Driver.Rules == nil {
 		run.Tool.Driver.Rules = []sarifRule{} // an array also when there is nothing to explain
 	}

@@ -34,7 +34,9 @@ func (b *bed) starting() *Report {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { _ = cmd.Wait() }) // what it says is in the status, too
-	return b.nextReport("app")
+	r := b.nextReport("app")
+	b.awaitProcesses("web@app", 1) // else it could be ready before the daemon knows that it runs
+	return r
 }
 
 func TestS159ReadyWhenItSaysSo(t *testing.T) {

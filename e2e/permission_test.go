@@ -183,14 +183,19 @@ lifecycle = "owned"
 [[service]]
 name = "other"
 run = { exec = "$PROBE", args = ["-id", "other"] }
+`, permissions) + bell("@$DIR/bell", permissions)
+}
 
+// bell is a socket without owner for holders of some permissions, which notes who comes.
+func bell(listen, permissions string) string {
+	return fmt.Sprintf(`
 [[socket]]
 name = "bell"
 type = "uds"
-listen = "@$DIR/bell"
-permissions = [%[1]s]
+listen = %q
+permissions = [%s]
 trigger = [{ script = "echo $RIND_ACCESS_UID >>$DIR/rung" }]
-`, permissions)
+`, listen, permissions)
 }
 
 const guardedUnits = operators + `
@@ -271,26 +276,10 @@ func TestS100S101PermissionsOfAPath(t *testing.T) {
 func TestS101S105S111PermissionsOfAnAbstractSocket(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	b := newBed(t, `
--- guarded.toml --
-[[permission]]
-name = "operators"
-id = 2000
-users = ["4001"]
-
-[[socket]]
-name = "bell"
-type = "uds"
-listen = "@$DIR/bell"
-permissions = ["operators"]
-trigger = [{ script = "echo $RIND_ACCESS_UID >>$DIR/rung" }]
-`)
-	b.compile()
-	b.start()
-	b.awaitSocket("guarded@bell", "listening")
-	bell := "@" + b.file("bell")
+	b := run(t, operators+bell("@$DIR/bell", `"operators"`))
+	b.awaitSocket("ops@bell", "listening")
 	for _, who := range []client{{uid: 4003, gid: 9000}, {uid: 4001, gid: 9000}, {uid: 4003, gid: 4001}, {}} {
-		if answer, err := connectAs(who, bell, ""); err != nil || answer != "" {
+		if answer, err := connectAs(who, "@"+b.file("bell"), ""); err != nil || answer != "" {
 			t.Fatalf("uid %d: answer %q, %v, want the end of the stream", who.uid, answer, err)
 		}
 	}

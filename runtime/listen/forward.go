@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -213,12 +214,25 @@ func connect(to unix.Sockaddr, kind int) (int, error) {
 	timeout := unix.Timeval{Sec: forwardTimeout}
 	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout)
 	if err == nil {
-		err = unix.Connect(fd, to)
+		err = connectUntil(fd, to, time.Now().Add(forwardTimeout*time.Second))
 	}
 	if err != nil {
 		return -1, errors.Join(fmt.Errorf("connect: %w", err), unix.Close(fd))
 	}
 	return fd, nil
+}
+
+// connectUntil goes on when a signal interrupts the wait for room in the queue: with
+// SO_SNDTIMEO the kernel does not do that itself (signal(7)).
+func connectUntil(fd int, to unix.Sockaddr, late time.Time) error {
+	for {
+		switch err := unix.Connect(fd, to); {
+		case errors.Is(err, unix.EISCONN): // since it was interrupted
+			return nil
+		case !errors.Is(err, unix.EINTR), time.Now().After(late):
+			return err
+		}
+	}
 }
 
 // halfConn is a connection that can be closed in one direction.

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rind-sockets/rind/internal/ownthread"
 )
 
 // configure runs ip(8) where the daemon runs.
@@ -36,7 +38,7 @@ func (b *bed) ownNetwork() {
 func (b *bed) dialInside(local, addr string) (conn net.Conn) {
 	b.t.Helper()
 	var err error
-	onOwnThread(func() {
+	ownthread.Run(func() {
 		var ns int
 		if ns, err = unix.Open(fmt.Sprintf("/proc/%d/ns/net", b.daemon.Process.Pid), unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 			return

@@ -251,11 +251,9 @@ func (b *bed) explains(who client, code int, want string) {
 // connected returns a connection of a client.
 func (b *bed) connected(who client, name string) (fd int) {
 	b.t.Helper()
-	var err error
-	onOwnThread(func() {
-		if err = become(who); err == nil {
-			fd, err = connectTo(name)
-		}
+	err := who.do(func() (err error) {
+		fd, err = connectTo(name)
+		return err
 	})
 	if err != nil {
 		b.t.Fatalf("connect as uid %d: %v", who.uid, err)

@@ -15,21 +15,15 @@ import (
 // connectWith connects a socket as a client that somebody else has opened.
 func connectWith(opened, c client, name, request string) (answer string, err error) {
 	fd := -1
-	onOwnThread(func() {
-		if err = become(opened); err == nil {
-			fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		}
+	err = opened.do(func() (err error) {
+		fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		return err
 	})
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = unix.Close(fd) }()
-	onOwnThread(func() {
-		if err = become(c); err == nil {
-			err = connect(fd, &unix.SockaddrUnix{Name: name})
-		}
-	})
-	if err != nil {
+	if err := c.do(func() error { return connect(fd, &unix.SockaddrUnix{Name: name}) }); err != nil {
 		return "", err
 	}
 	return exchange(fd, request)
@@ -148,11 +142,9 @@ links = ["users"]
 		{"S106 a user of another permission", plain(4021), false},
 		{"S108 the group of one that links to it, and not the other way", client{uid: 4003, gid: 5021}, false},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			on := *b
-			on.t = t
-			on.lets(tt.who, tt.may)
-		})
+		if b.lets(tt.who, tt.may); t.Failed() {
+			t.Fatalf("that was %s", tt.name)
+		}
 	}
 }
 

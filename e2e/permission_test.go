@@ -5,15 +5,14 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
+	"github.com/rind-sockets/rind/internal/ownthread"
 )
 
 // client is a process with an identity of its own, which has no name in any
@@ -23,51 +22,18 @@ type client struct {
 	groups   []uint32
 }
 
+// do does something as that client. Only one thread is the client, so only raw calls are
+// made on it.
+func (c client) do(f func() error) error { return ownthread.As(c.uid, c.gid, c.groups, f) }
+
 // connectAs connects a new socket, of unix or IPv4, as that client does, says the request and
-// returns what comes back. Only this thread is the client, so only raw calls are
-// made on it; it ends with its goroutine.
+// returns what comes back.
 func connectAs(c client, name, request string) (answer string, err error) {
-	onOwnThread(func() {
-		if err = become(c); err == nil {
-			answer, err = converse(name, request)
-		}
+	err = c.do(func() (err error) {
+		answer, err = converse(name, request)
+		return err
 	})
 	return answer, err
-}
-
-// become makes the calling thread that client.
-func become(c client) error {
-	var list unsafe.Pointer
-	if len(c.groups) > 0 {
-		list = unsafe.Pointer(&c.groups[0])
-	}
-	for _, call := range [][4]uintptr{
-		{unix.SYS_SETGROUPS, uintptr(len(c.groups)), uintptr(list)},
-		{unix.SYS_SETRESGID, uintptr(c.gid), uintptr(c.gid), uintptr(c.gid)},
-		{unix.SYS_SETRESUID, uintptr(c.uid), uintptr(c.uid), uintptr(c.uid)},
-	} {
-		if _, _, errno := unix.RawSyscall(call[0], call[1], call[2], call[3]); errno != 0 {
-			return errors.Join(errors.New("become another user"), errno)
-		}
-	}
-	return nil
-}
-
-// onOwnThread runs f on a thread that ends with it, and that is not the first one: its
-// identity would be seen as that of the process.
-func onOwnThread(f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			onOwnThread(f)
-			runtime.UnlockOSThread()
-			return
-		}
-		f() // never unlocked
-	}()
-	<-done
 }
 
 func converse(name, request string) (string, error) {

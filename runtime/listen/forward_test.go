@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rind-sockets/rind/internal/ownthread"
 )
 
 // S139: a signal does not end the wait for room in the queue.
@@ -32,7 +34,7 @@ func TestS139SignalDuringConnect(t *testing.T) {
 	}
 
 	thread, connected := make(chan int, 1), make(chan error, 1)
-	go onOwnThread(func() {
+	go ownthread.Run(func() {
 		thread <- unix.Gettid()
 		c, err := connect(to, unix.SOCK_STREAM)
 		if err == nil {

@@ -226,17 +226,21 @@ func (b *bed) awaitProcesses(service string, count int) []int32 {
 // isTurnedAway connects and must see the end, without a process.
 func (b *bed) isTurnedAway(network, local, addr string) {
 	b.t.Helper()
-	conn := b.dialFrom(network, local, addr)
+	seesTheEnd(b.t, b.dialFrom(network, local, addr))
+}
+
+// seesTheEnd checks that a connection is closed, or reset, without an answer.
+func seesTheEnd(t *testing.T, conn net.Conn) {
+	t.Helper()
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
-	var one [1]byte
-	_, err := conn.Read(one[:])
+	_, err := conn.Read(make([]byte, 1))
 	switch {
 	case err == nil:
-		b.t.Errorf("%s got an answer", addr)
+		t.Errorf("%s got an answer", conn.LocalAddr())
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		b.t.Errorf("%s: nothing happened", addr)
+		t.Errorf("%s: nothing happened", conn.LocalAddr())
 	}
 }
 
@@ -276,6 +280,34 @@ func TestS158PerSource(t *testing.T) {
 			greet(t, b.dialFrom(tt.network, b.expand(tt.one), addr))
 		})
 	}
+}
+
+// Over IPv6 a source is a /64: a host has as many addresses of that as it likes.
+func TestS158PerSourceOfIPv6(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, accepting("tcp", "[::]:7001", "", "limits = { per-source = 1 }"))
+	b.ownNetwork()
+	b.compile()
+	b.start()
+	for _, addr := range []string{"2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:2::1"} {
+		b.configure("addr", "add", addr+"/128", "dev", "lo")
+	}
+	const server = "[2001:db8:0:1::1]:7001"
+	first := b.dialInside("[2001:db8:0:1::1]:0", server)
+	greet(t, first)
+	seesTheEnd(t, b.dialInside("[2001:db8:0:1::1]:0", server))
+	seesTheEnd(t, b.dialInside("[2001:db8:0:1:ffff::2]:0", server))
+	greet(t, b.dialInside("[2001:db8:0:2::1]:0", server)) // another /64
+	b.awaitProcesses("web@app", 2)
+	if denied := b.socket("web@in").GetDenials().GetLimit(); denied != 2 {
+		t.Errorf("%d connections were over a limit, want 2", denied)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitProcesses("web@app", 1)
+	greet(t, b.dialInside("[2001:db8:0:1:ffff::2]:0", server)) // there is room again
+	seesTheEnd(t, b.dialInside("[2001:db8:0:1::1]:0", server))
 }
 
 // flush-pending throws away what waits when the owner exits.

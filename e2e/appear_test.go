@@ -1,11 +1,18 @@
 package e2e
 
 import (
+	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rind-sockets/rind/internal/ownthread"
 )
 
 // configure runs ip(8) where the daemon runs.
@@ -17,14 +24,45 @@ func (b *bed) configure(args ...string) {
 	}
 }
 
+// ownNetwork gives the daemon a network namespace of its own, where only lo is up.
+func (b *bed) ownNetwork() {
+	b.t.Helper()
+	unshare, err := exec.LookPath("unshare")
+	if err != nil || os.Getuid() != 0 {
+		b.t.Skip("needs root and unshare(1), for a network of its own")
+	}
+	b.within = []string{unshare, "--net", "--", "sh", "-c", `ip link set lo up && exec "$@"`, "sh"}
+}
+
+// dialInside connects over tcp where the daemon runs, from a local address.
+func (b *bed) dialInside(local, addr string) (conn net.Conn) {
+	b.t.Helper()
+	var err error
+	ownthread.Run(func() {
+		var ns int
+		if ns, err = unix.Open(fmt.Sprintf("/proc/%d/ns/net", b.daemon.Process.Pid), unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+			return
+		}
+		defer func() { _ = unix.Close(ns) }()
+		if err = unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
+			return
+		}
+		// A socket is of the network where it was made, whoever uses it. One address,
+		// so it is made on this thread.
+		d := net.Dialer{Timeout: patience, LocalAddr: net.TCPAddrFromAddrPort(netip.MustParseAddrPort(local))}
+		conn, err = d.DialContext(b.t.Context(), "tcp", addr)
+	})
+	if err != nil {
+		b.t.Fatalf("connect to %s from %s: %v", addr, local, err)
+	}
+	b.t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
 // A socket whose address or interface is not there opens when that appears, and not
 // only when it is tried again.
 func TestS148AddressesThatAppear(t *testing.T) {
 	t.Parallel()
-	unshare, err := exec.LookPath("unshare")
-	if err != nil || os.Getuid() != 0 {
-		t.Skip("needs root and unshare(1), for a network of its own")
-	}
 	b := newBed(t, `
 -- net.toml --
 [[socket]]
@@ -45,7 +83,7 @@ type = "udp"
 listen = "[fe80::7%later]:7001"
 options = { freebind = false }
 `)
-	b.within = []string{unshare, "--net", "--", "sh", "-c", `ip link set lo up && exec "$@"`, "sh"}
+	b.ownNetwork()
 	b.compile()
 	b.start()
 	opens := func(name string) {

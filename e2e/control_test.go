@@ -56,7 +56,7 @@ type = "uds"
 listen = "other2.sock"
 `
 
-func TestS15S122S125NamesOfUnits(t *testing.T) {
+func TestS15S122S124S125NamesOfUnits(t *testing.T) {
 	t.Parallel()
 	b := run(t, namesakes)
 	tests := []struct {
@@ -70,7 +70,9 @@ func TestS15S122S125NamesOfUnits(t *testing.T) {
 		{"stop socket only", "already inactive"},
 		{"start socket a@only", "started"},
 		{"start a@twin", "!ambiguous"},
-		{"start twin", "!ambiguous"},
+		{"start twin", "!ambiguous: it may be socket a@twin or service a@twin"},
+		{"stop twin", "!ambiguous: it may be socket a@twin or service a@twin"},
+		{"stop a@twin", "!ambiguous"},
 		{"start service twin", "started"},
 		{"stop socket a@twin", "stopped"},
 		{"stop service a@twin", "stopped"},

@@ -130,6 +130,10 @@ func TestEventsCommand(t *testing.T) {
 	b.do("set-state", "mode", "day")
 	b.do("set-state", "link", `{"name":"eth1"}`)
 	b.do("set-state", "link", `{"name":"eth0"}`)
+	// What is on its way may be called off before it is there.
+	b.awaitSocket("w@day", "listening")
+	b.awaitInstance("w@many", "eth1", "active")
+	b.awaitInstance("w@many", "eth0", "active")
 	b.do("stop", "many[eth0]")
 	b.do("remove-state", "mode")
 	b.do("emit", "note", "over")

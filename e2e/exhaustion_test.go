@@ -86,6 +86,7 @@ payload = "none"
 	b.start()
 	each, plain := b.ip+":7001", b.ip+":7002"
 	greet(t, b.dialFrom("tcp", "", each)) // everything has been used once
+	b.awaitProcesses("web@app", 1)
 	undo := b.limitDescriptors()
 	for range 20 {
 		b.reset(each)

@@ -13,61 +13,17 @@ import (
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 )
 
-const grantUnits = `
--- ops.toml --
-[[permission]]
-name = "operators"
-id = 2000
-users = ["4001"]
-groups = ["5001"]
-links = ["staff"]
-
-[[permission]]
-name = "staff"
-id = 2001
-users = ["4005"]
-
+var grantUnits = operators + `
 [[permission]]
 name = "few"
 id = 2002
 users = ["4001"]
 
-[[socket]]
-name = "path"
-type = "uds"
-listen = "path.sock"
-permissions = ["operators"]
-owner = "app"
-lifecycle = "owned"
-
-[[service]]
-name = "app"
-run = { exec = "$PROBE", args = ["-id", "app"] }
-
-[[socket]]
-name = "screened"
-type = "uds"
-listen = "@$DIR/screened"
-permissions = ["operators"]
-owner = "other"
-lifecycle = "owned"
-
-[[service]]
-name = "other"
-run = { exec = "$PROBE", args = ["-id", "other"] }
-
-[[socket]]
-name = "bell"
-type = "uds"
-listen = "@$DIR/bell"
-permissions = ["operators"]
-trigger = [{ script = "echo $RIND_ACCESS_UID >>$DIR/rung" }]
-
 [[state]]
 name = "mode"
 payload = "string"
 permissions = ["operators"]
-`
+` + restricted(`"operators"`)
 
 // plain is a client in no group that a plan or a database knows.
 func plain(uid uint32) client { return client{uid: uid, gid: 9000} }
@@ -75,26 +31,39 @@ func plain(uid uint32) client { return client{uid: uid, gid: 9000} }
 // member is a client whose process alone is known to be in group 5001.
 func member(uid uint32) client { return client{uid: uid, gid: 9000, groups: []uint32{5001}} }
 
-// lets checks whether clients get into the path, the screened and the unowned socket.
-// The owner of the screened one is down before and after.
+// lets checks whether clients get into the path, the screened and the unowned socket of
+// restricted.
 func (b *bed) lets(who client, want bool) {
 	b.t.Helper()
 	answer, err := connectAs(who, b.file("sock/path.sock"), "echo in")
 	if got := err == nil && answer == "in"; got != want || !want && !errors.Is(err, unix.EACCES) {
 		b.t.Errorf("uid %d at the path: %q, %v; want in: %v", who.uid, answer, err, want)
 	}
-	b.awaitSocket("ops@screened", "listening")
-	answer, err = connectAs(who, "@"+b.file("screened"), "exit 0")
+	b.starts(who, "ops@screened", "@"+b.file("screened"), want)
+	b.rings(who, "ops@bell", "@"+b.file("bell"), want)
+}
+
+// starts checks whether a client starts the owner of a socket, and is served. The owner
+// is down before and after.
+func (b *bed) starts(who client, socket, addr string, want bool) {
+	b.t.Helper()
+	b.awaitSocket(socket, "listening")
+	answer, err := connectAs(who, addr, "exit 0")
 	if got := answer == "bye"; got != want {
-		b.t.Errorf("uid %d at the screened socket: %q, %v; want in: %v", who.uid, answer, err, want)
+		b.t.Errorf("uid %d at %s: %q, %v; want in: %v", who.uid, socket, answer, err, want)
 	}
-	b.awaitSocket("ops@screened", "listening")
-	before := b.socket("ops@bell")
-	if _, err := connectAs(who, "@"+b.file("bell"), ""); err != nil {
-		b.t.Errorf("uid %d at the bell: %v", who.uid, err)
+	b.awaitSocket(socket, "listening")
+}
+
+// rings checks whether a client is an access of a socket without owner, or a denial.
+func (b *bed) rings(who client, socket, addr string, want bool) {
+	b.t.Helper()
+	before := b.socket(socket)
+	if _, err := connectAs(who, addr, ""); err != nil && (want || !errors.Is(err, unix.ECONNRESET)) {
+		b.t.Errorf("uid %d at %s: %v", who.uid, socket, err)
 	}
-	b.await("the bell has looked at uid "+fmt.Sprint(who.uid), func(st *controlv1.StatusResponse) bool {
-		now := b.socketOf(st, "ops@bell")
+	b.await(fmt.Sprintf("%s has looked at uid %d, who may: %t", socket, who.uid, want), func(st *controlv1.StatusResponse) bool {
+		now := b.socketOf(st, socket)
 		if want {
 			return now.GetAccesses() == before.GetAccesses()+1
 		}
@@ -282,14 +251,9 @@ func (b *bed) explains(who client, code int, want string) {
 // connected returns a connection of a client.
 func (b *bed) connected(who client, name string) (fd int) {
 	b.t.Helper()
-	var err error
-	onOwnThread(func() {
-		if err = become(who); err != nil {
-			return
-		}
-		if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err == nil {
-			err = unix.Connect(fd, &unix.SockaddrUnix{Name: name})
-		}
+	err := who.do(func() (err error) {
+		fd, err = connectTo(name)
+		return err
 	})
 	if err != nil {
 		b.t.Fatalf("connect as uid %d: %v", who.uid, err)

@@ -7,10 +7,8 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,37 +16,24 @@ import (
 )
 
 // dialAs connects to the control socket as another user, whom the kernel names to the
-// daemon: the thread that connects gives up being root and ends.
+// daemon.
 func (b *bed) dialAs(uid, n int) []net.Conn {
 	b.t.Helper()
-	type dialled struct {
-		conns []net.Conn
-		err   error
-	}
-	done := make(chan dialled, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlock: the thread must not be used again
-		id := uintptr(uid)
-		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, id, id, id); errno != 0 {
-			done <- dialled{err: errno}
-			return
-		}
-		var d dialled
+	var conns []net.Conn
+	err := client{uid: uint32(uid), gid: uint32(uid)}.do(func() error {
 		for range n {
 			c, err := (&net.Dialer{Timeout: patience}).Dial("unix", b.file("run/control.sock"))
 			if err != nil {
-				d.err = err
-				break
+				return err
 			}
-			d.conns = append(d.conns, c)
+			conns = append(conns, c)
 		}
-		done <- d
-	}()
-	d := <-done
-	if d.err != nil {
-		b.t.Fatalf("connect as user %d: %v", uid, d.err)
+		return nil
+	})
+	if err != nil {
+		b.t.Fatalf("connect as user %d: %v", uid, err)
 	}
-	return d.conns
+	return conns
 }
 
 // closedByPeer reports whether the daemon has closed a connection, or answered and

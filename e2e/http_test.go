@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -33,6 +36,16 @@ func (b *bed) get(path string) *http.Response {
 func (b *bed) eventually(what string, ok func() bool) {
 	b.t.Helper()
 	waitUntil(b.t, what, ok)
+}
+
+// logs waits until the log of the daemon, from an offset on, has all these texts: a line is
+// read here a moment after it was written.
+func (b *bed) logs(from int, want ...string) {
+	b.t.Helper()
+	b.eventually(fmt.Sprintf("the log has %q", want), func() bool {
+		text := b.log.String()[from:]
+		return !slices.ContainsFunc(want, func(w string) bool { return !strings.Contains(text, w) })
+	})
 }
 
 func waitUntil(t *testing.T, what string, ok func() bool) {

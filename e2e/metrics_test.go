@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -160,7 +161,10 @@ stop = { timeout = "3s" }
 	b.start("RIND_METRICS_LISTEN=unix:" + b.file("run/metrics.sock"))
 	o := b.observer()
 	b.do("start", "service", "web@app")
-	b.awaitService("web@app", "active")
+	b.eventually("the service ignores SIGTERM", func() bool {
+		_, err := os.Stat(b.file("up"))
+		return err == nil
+	})
 	b.signal(syscall.SIGTERM)
 	deadline := time.Now().Add(patience)
 	for {

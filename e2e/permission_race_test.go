@@ -42,20 +42,7 @@ func poll(ctx context.Context, c client, path string, enough int, started func()
 func TestS144PolledFromBeforeTheStart(t *testing.T) {
 	needRoot(t)
 	for range 3 {
-		b := newBed(t, `
--- guarded.toml --
-[[permission]]
-name = "operators"
-id = 2000
-users = ["4001"]
-
-[[socket]]
-name = "bell"
-type = "uds"
-listen = "bell.sock"
-permissions = ["operators"]
-trigger = [{ script = "true" }]
-`)
+		b := newBed(t, operators+bell("bell.sock", `"operators"`))
 		b.compile()
 		path := b.file("sock/bell.sock")
 		ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -2,17 +2,17 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
+	"github.com/rind-sockets/rind/internal/ownthread"
 )
 
 // client is a process with an identity of its own, which has no name in any
@@ -22,67 +22,55 @@ type client struct {
 	groups   []uint32
 }
 
+// do does something as that client. Only one thread is the client, so only raw calls are
+// made on it.
+func (c client) do(f func() error) error { return ownthread.As(c.uid, c.gid, c.groups, f) }
+
 // connectAs connects a new socket, of unix or IPv4, as that client does, says the request and
-// returns what comes back. Only this thread is the client, so only raw calls are
-// made on it; it ends with its goroutine.
+// returns what comes back.
 func connectAs(c client, name, request string) (answer string, err error) {
-	onOwnThread(func() {
-		if err = become(c); err == nil {
-			answer, err = converse(name, request)
-		}
+	err = c.do(func() (err error) {
+		answer, err = converse(name, request)
+		return err
 	})
 	return answer, err
 }
 
-// become makes the calling thread that client.
-func become(c client) error {
-	var list unsafe.Pointer
-	if len(c.groups) > 0 {
-		list = unsafe.Pointer(&c.groups[0])
-	}
-	for _, call := range [][4]uintptr{
-		{unix.SYS_SETGROUPS, uintptr(len(c.groups)), uintptr(list)},
-		{unix.SYS_SETRESGID, uintptr(c.gid), uintptr(c.gid), uintptr(c.gid)},
-		{unix.SYS_SETRESUID, uintptr(c.uid), uintptr(c.uid), uintptr(c.uid)},
-	} {
-		if _, _, errno := unix.RawSyscall(call[0], call[1], call[2], call[3]); errno != 0 {
-			return errors.Join(errors.New("become another user"), errno)
-		}
-	}
-	return nil
-}
-
-// onOwnThread runs f on a thread that ends with it, and that is not the first one: its
-// identity would be seen as that of the process.
-func onOwnThread(f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			onOwnThread(f)
-			runtime.UnlockOSThread()
-			return
-		}
-		f() // never unlocked
-	}()
-	<-done
-}
-
 func converse(name, request string) (string, error) {
-	domain, to := unix.AF_UNIX, unix.Sockaddr(&unix.SockaddrUnix{Name: name})
-	if a, err := netip.ParseAddrPort(name); err == nil {
-		domain, to = unix.AF_INET, &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}
-	}
-	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := connectTo(name)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = unix.Close(fd) }()
-	if err := unix.Connect(fd, to); err != nil {
-		return "", err
-	}
 	return exchange(fd, request)
+}
+
+// connectTo connects a new socket, of unix or IPv4, on this thread.
+func connectTo(name string) (fd int, err error) {
+	domain, to := unix.AF_UNIX, unix.Sockaddr(&unix.SockaddrUnix{Name: name})
+	if a, err := netip.ParseAddrPort(name); err == nil {
+		domain, to = unix.AF_INET, &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}
+	}
+	if fd, err = unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		return -1, err
+	}
+	if err := connect(fd, to); err != nil {
+		return -1, errors.Join(err, unix.Close(fd))
+	}
+	return fd, nil
+}
+
+// connect goes on when a signal interrupts it, such as those by which Go preempts a
+// goroutine.
+func connect(fd int, to unix.Sockaddr) error {
+	for {
+		switch err := unix.Connect(fd, to); {
+		case errors.Is(err, unix.EISCONN): // since it was interrupted
+			return nil
+		case !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EALREADY):
+			return err
+		}
+	}
 }
 
 // exchange sends a request, if there is one, and returns what comes back.
@@ -100,6 +88,9 @@ func exchange(fd int, request string) (string, error) {
 	buf := make([]byte, 4096)
 	for {
 		n, err := unix.Read(fd, buf)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
 		if err != nil || n <= 0 {
 			return strings.TrimSuffix(string(answer), "\n"), err
 		}
@@ -114,19 +105,66 @@ func needRoot(t *testing.T) {
 	}
 }
 
-const guardedUnits = `
--- guarded.toml --
+// operators is a permission with a user, a group, and a link to another one.
+const operators = `
+-- ops.toml --
 [[permission]]
 name = "operators"
 id = 2000
 users = ["4001"]
+groups = ["5001"]
 links = ["staff"]
 
 [[permission]]
 name = "staff"
 id = 2001
-groups = ["5001"]
+users = ["4005"]
+`
 
+// restricted is three sockets for holders of some permissions: the kernel guards the
+// path, the daemon looks at who waits before it starts the owner of the screened one, and
+// takes who comes to the bell.
+func restricted(permissions string) string {
+	return fmt.Sprintf(`
+[[socket]]
+name = "path"
+type = "uds"
+listen = "path.sock"
+permissions = [%[1]s]
+owner = "app"
+lifecycle = "owned"
+
+[[service]]
+name = "app"
+run = { exec = "$PROBE", args = ["-id", "app"] }
+
+[[socket]]
+name = "screened"
+type = "uds"
+listen = "@$DIR/screened"
+permissions = [%[1]s]
+owner = "other"
+lifecycle = "owned"
+
+[[service]]
+name = "other"
+run = { exec = "$PROBE", args = ["-id", "other"] }
+`, permissions) + bell("@$DIR/bell", permissions)
+}
+
+// bell is a socket without owner for holders of some permissions, which notes who comes.
+func bell(listen, permissions string) string {
+	return fmt.Sprintf(`
+[[socket]]
+name = "bell"
+type = "uds"
+listen = %q
+permissions = [%s]
+trigger = [{ script = "echo $RIND_ACCESS_UID >>$DIR/rung" }]
+`, listen, permissions)
+}
+
+const guardedUnits = operators + `
 [[socket]]
 name = "admin"
 type = "uds"
@@ -156,17 +194,17 @@ run = { exec = "$PROBE", args = ["-id", "other"] }
 func TestS100S101PermissionsOfAPath(t *testing.T) {
 	needRoot(t)
 	b := run(t, guardedUnits)
-	b.awaitSocket("guarded@admin", "listening")
+	b.awaitSocket("ops@admin", "listening")
 	admin := b.file("sock/admin.sock")
 	denied := client{uid: 4003, gid: 9000, groups: []uint32{9001}}
 
-	t.Run("S101-S104 a denied client starts nothing, however often it comes", func(t *testing.T) {
+	t.Run("S101 S104 a denied client starts nothing, however often it comes", func(t *testing.T) {
 		for range 1000 {
 			if _, err := connectAs(denied, admin, "echo x"); !errors.Is(err, unix.EACCES) {
 				t.Fatalf("connect = %v, want EACCES", err)
 			}
 		}
-		b.checkSocket("guarded@admin", "listening")
+		b.checkSocket("ops@admin", "listening")
 		b.noReport()
 	})
 	for _, tt := range []struct {
@@ -175,7 +213,8 @@ func TestS100S101PermissionsOfAPath(t *testing.T) {
 	}{
 		{name: "S100 a user who starts the owner", who: client{uid: 4001, gid: 9000}},
 		{name: "S103 root", who: client{}},
-		{name: "S107-S108 the primary group of a linked permission", who: client{uid: 4003, gid: 5001}},
+		{name: "S107 the primary group", who: client{uid: 4003, gid: 5001}},
+		{name: "S108 a linked permission", who: client{uid: 4005, gid: 9000}},
 		{name: "S107 a supplementary group", who: client{uid: 4003, gid: 9000, groups: []uint32{9001, 5001}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -186,7 +225,7 @@ func TestS100S101PermissionsOfAPath(t *testing.T) {
 		})
 	}
 	t.Run("S110 while the owner runs", func(t *testing.T) {
-		b.awaitSocket("guarded@admin", "held")
+		b.awaitSocket("ops@admin", "held")
 		if _, err := connectAs(denied, admin, "echo x"); !errors.Is(err, unix.EACCES) {
 			t.Errorf("connect = %v, want EACCES", err)
 		}
@@ -203,26 +242,10 @@ func TestS100S101PermissionsOfAPath(t *testing.T) {
 func TestS101S105S111PermissionsOfAnAbstractSocket(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	b := newBed(t, `
--- guarded.toml --
-[[permission]]
-name = "operators"
-id = 2000
-users = ["4001"]
-
-[[socket]]
-name = "bell"
-type = "uds"
-listen = "@$DIR/bell"
-permissions = ["operators"]
-trigger = [{ script = "echo $RIND_ACCESS_UID >>$DIR/rung" }]
-`)
-	b.compile()
-	b.start()
-	b.awaitSocket("guarded@bell", "listening")
-	bell := "@" + b.file("bell")
+	b := run(t, operators+bell("@$DIR/bell", `"operators"`))
+	b.awaitSocket("ops@bell", "listening")
 	for _, who := range []client{{uid: 4003, gid: 9000}, {uid: 4001, gid: 9000}, {uid: 4003, gid: 4001}, {}} {
-		if answer, err := connectAs(who, bell, ""); err != nil || answer != "" {
+		if answer, err := connectAs(who, "@"+b.file("bell"), ""); err != nil || answer != "" {
 			t.Fatalf("uid %d: answer %q, %v, want the end of the stream", who.uid, answer, err)
 		}
 	}

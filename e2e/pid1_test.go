@@ -92,9 +92,10 @@ run = { exec = "sh", args = ["-c", "setsid sh -c 'echo $$ > $DIR/orphan; sleep 0
 	b.await("the exit of the service", func(st *controlv1.StatusResponse) bool {
 		return b.serviceOf(st, "web@app").GetLastError() == "exited with status 3"
 	})
-	if _, err := os.Stat(b.file("orphan")); err != nil {
-		t.Errorf("there was no orphan: %v", err)
-	}
+	b.eventually("there is an orphan", func() bool {
+		_, err := os.Stat(b.file("orphan"))
+		return err == nil
+	})
 	deadline := time.Now().Add(patience)
 	for {
 		all, zombies := childrenOf(t, first)

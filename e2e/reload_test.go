@@ -16,8 +16,10 @@ import (
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 )
 
-const reloaded = `
--- web.toml --
+// reloading is a plan with a socket that stays, one that is at a port, a service that
+// reports with an id, and more.
+func reloading(port, id, more string) string {
+	return fmt.Sprintf(`
 [[state]]
 name = "up"
 payload = "none"
@@ -31,35 +33,24 @@ owner = "app"
 [[socket]]
 name = "moved"
 type = "tcp"
-listen = "$IP:7002"
+listen = "$IP:%s"
 
+[[service]]
+name = "app"
+run = { exec = "$PROBE", args = ["-id", %q, "-report", "$REPORT"] }
+%s`, port, id, more)
+}
+
+var reloaded = "\n-- web.toml --" + reloading("7002", "app", `
 [[socket]]
 name = "gone"
 type = "uds"
 listen = "gone.sock"
 on-stop = [{ exec = "$PROBE", args = ["-id", "bye", "-report", "$REPORT", "-quit"] }]
+`)
 
-[[service]]
-name = "app"
-run = { exec = "$PROBE", args = ["-id", "app", "-report", "$REPORT"] }
-`
-
-const reloadedTo = `
-[[state]]
-name = "up"
-payload = "none"
-
-[[socket]]
-name = "kept"
-type = "tcp"
-listen = "$IP:7001"
-owner = "app"
-
-[[socket]]
-name = "moved"
-type = "tcp"
-listen = "$IP:7003"
-
+// reloadedTo replaces the file of reloaded.
+var reloadedTo = reloading("7003", "app2", `
 [[socket]]
 name = "added"
 type = "uds"
@@ -70,11 +61,7 @@ name = "waits"
 type = "uds"
 listen = "waits.sock"
 start-on = ["up"]
-
-[[service]]
-name = "app"
-run = { exec = "$PROBE", args = ["-id", "app2", "-report", "$REPORT"] }
-`
+`)
 
 // rewrite replaces the unit file of the bed and its plan, as rindc build does.
 func (b *bed) rewrite(units string) {

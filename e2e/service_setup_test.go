@@ -174,6 +174,7 @@ stderr = "inherit"
 func TestServiceLeavesNothing(t *testing.T) {
 	t.Parallel()
 	b := run(t, settings(`run = { exec = "sh", args = ["-c", "setsid sh -c 'echo $$ > $DIR/pid.new; mv $DIR/pid.new $DIR/pid; exec sleep 1000' & exec sleep 1000"] }`))
+	b.logs(0, `"msg":"ready"`) // which comes after it
 	if !strings.Contains(b.log.String(), "services are held together by control groups") {
 		t.Skip("no control groups here")
 	}

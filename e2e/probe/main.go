@@ -7,6 +7,7 @@
 //	id          the -id of this process and its pid
 //	report      an e2e.Report as JSON
 //	flip FD     turns O_NONBLOCK of a descriptor over: "on" or "off"
+//	shutdown FD calls shutdown(2) on a descriptor: "down"
 //	exit CODE   "bye", and the process exits with CODE
 //	notify …    sends what follows to NOTIFY_SOCKET, with newlines for "|", and
 //	            answers once it has been carried out
@@ -227,6 +228,11 @@ func (p *probe) answer(request string) string {
 		return said(notifyFromChild(arg))
 	case command == "flip" && numErr == nil:
 		return flip(n)
+	case command == "shutdown" && numErr == nil:
+		if err := unix.Shutdown(n, unix.SHUT_RDWR); err != nil {
+			return "error: " + err.Error()
+		}
+		return "down"
 	case command == "exit" && numErr == nil:
 		p.ended, p.status = true, n
 		return "bye"

@@ -21,13 +21,14 @@ const module = "github.com/rind-sockets/rind"
 // table is always the whole truth.
 var mayImport = map[string][]string{
 	// What both programs share.
-	"plan":            {"plan/cond"},
-	"plan/cond":       {},
-	"plan/words":      {"plan", "plan/cond"},
-	"plan/graph":      {"plan", "plan/cond", "plan/words"},
-	"plan/diff":       {"plan", "plan/graph", "plan/words"},
-	"plan/explain":    {"plan", "plan/graph", "plan/words"},
-	"internal/fdpass": {},
+	"plan":               {"plan/cond"},
+	"plan/cond":          {},
+	"plan/words":         {"plan", "plan/cond"},
+	"plan/graph":         {"plan", "plan/cond", "plan/words"},
+	"plan/diff":          {"plan", "plan/graph", "plan/words"},
+	"plan/explain":       {"plan", "plan/graph", "plan/words"},
+	"internal/fdpass":    {},
+	"internal/ownthread": {},
 
 	// rindc.
 	"compiler/source":      {},
@@ -56,7 +57,7 @@ var mayImport = map[string][]string{
 	"api/rind/control/v1/controlv1connect": {"api/rind/control/v1"},
 	"runtime/flow":                         {"plan", "plan/cond"},
 	"runtime/loop":                         {"plan", "plan/cond", "runtime/flow"},
-	"runtime/listen":                       {"runtime/peer"},
+	"runtime/listen":                       {"internal/ownthread", "runtime/peer"},
 	"runtime/record":                       {"plan", "plan/cond", "runtime/flow"},
 	"runtime/store":                        {"plan", "plan/cond"},
 	"runtime/notify":                       {},

@@ -8,38 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rind-sockets/rind/internal/ownthread"
 	"github.com/rind-sockets/rind/runtime/peer"
 )
-
-// as calls f on a thread that belongs to this user and these groups, and to
-// nobody's privileges. f must make raw calls only, on this thread.
-func as(tb testing.TB, uid, gid uint32, groups []uint32, f func() error) error {
-	tb.Helper()
-	var err error
-	onOwnThread(func() {
-		var list unsafe.Pointer
-		if len(groups) > 0 {
-			list = unsafe.Pointer(&groups[0])
-		}
-		// The functions of package unix would change all threads.
-		for _, call := range [][4]uintptr{
-			{unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(list)},
-			{unix.SYS_SETRESGID, uintptr(gid), uintptr(gid), uintptr(gid)},
-			{unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)},
-		} {
-			if _, _, errno := unix.RawSyscall(call[0], call[1], call[2], call[3]); errno != 0 {
-				err = errors.Join(errors.New("become another user"), errno)
-				return
-			}
-		}
-		err = f()
-	})
-	return err
-}
 
 // publicDir is a directory that every user can reach.
 func publicDir(tb testing.TB) string {
@@ -90,7 +64,7 @@ func TestS110S144Restrict(t *testing.T) {
 			must(t, Publish(fd, facts.Stream, 0))
 			for _, c := range clients {
 				t.Run(c.name, func(t *testing.T) {
-					err := as(t, c.uid, c.gid, c.groups, func() error { return connectTo(path, typ) })
+					err := ownthread.As(c.uid, c.gid, c.groups, func() error { return connectTo(path, typ) })
 					if !errors.Is(err, c.want) || c.want == nil && err != nil {
 						t.Errorf("connect = %v, want %v", err, c.want)
 					}
@@ -109,7 +83,7 @@ func TestS144NothingBeforeItIsPublished(t *testing.T) {
 	facts, err := Verify(fd, udsWant(path))
 	must(t, err)
 	allowed := func() error {
-		return as(t, 4001, 9000, nil, func() error { return connectTo(path, unix.SOCK_STREAM) })
+		return ownthread.As(4001, 9000, nil, func() error { return connectTo(path, unix.SOCK_STREAM) })
 	}
 	if err := allowed(); !errors.Is(err, unix.ECONNREFUSED) {
 		t.Errorf("connect before the list is set = %v, want ECONNREFUSED", err)
@@ -225,7 +199,7 @@ func TestS104S105Gate(t *testing.T) {
 			}
 			var clients []int
 			for _, uid := range []uint32{4003, 4001, 4003, 0} {
-				must(t, as(t, uid, 9000, nil, func() error {
+				must(t, ownthread.As(uid, 9000, nil, func() error {
 					c, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 					if err != nil {
 						return err

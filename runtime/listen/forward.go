@@ -7,13 +7,13 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"sync"
 	"syscall"
-	"unsafe"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rind-sockets/rind/internal/ownthread"
 	"github.com/rind-sockets/rind/runtime/peer"
 )
 
@@ -143,7 +143,7 @@ func addressOfConn(client halfConn) (to unix.Sockaddr, kind int, err error) {
 
 // connectAs connects as another user.
 func connectAs(who peer.Cred, to unix.Sockaddr, kind int) (fd int, err error) {
-	onOwnThread(func() {
+	ownthread.Run(func() {
 		if err = become(who); err == nil {
 			fd, err = connect(to, kind)
 		}
@@ -151,29 +151,10 @@ func connectAs(who peer.Cred, to unix.Sockaddr, kind int) (fd int, err error) {
 	return fd, err
 }
 
-// onOwnThread runs f on a thread that ends with it and runs nothing else: identity is
-// a thread's to the kernel. It is not the first thread of the process, which cannot
-// end, and whose identity other processes see as that of the whole.
-func onOwnThread(f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			onOwnThread(f) // on another one, since this one is locked
-			runtime.UnlockOSThread()
-			return
-		}
-		f() // never unlocked
-	}()
-	<-done
-}
-
 // nobodysGroup stands for the group of a user that no database knows.
 const nobodysGroup = 65534
 
-// become makes the thread somebody else. The functions of package syscall would make
-// all threads of the process that.
+// become makes the thread somebody else.
 func become(who peer.Cred) error {
 	if euid := os.Geteuid(); euid != 0 && uint32(euid) == who.UID {
 		return nil // as which the groups cannot be changed, and are its own
@@ -182,20 +163,7 @@ func become(who peer.Cred) error {
 	if gid == 1<<32-1 { // which would leave it as it is
 		gid = nobodysGroup
 	}
-	var list unsafe.Pointer
-	if len(who.Groups) > 0 {
-		list = unsafe.Pointer(&who.Groups[0])
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(who.Groups)), uintptr(list), 0); errno != 0 {
-		return fmt.Errorf("setgroups: %w", errno)
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(gid), uintptr(gid), uintptr(gid)); errno != 0 {
-		return fmt.Errorf("setresgid %d: %w", gid, errno)
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(who.UID), uintptr(who.UID), uintptr(who.UID)); errno != 0 {
-		return fmt.Errorf("setresuid %d: %w", who.UID, errno)
-	}
-	return nil
+	return ownthread.Become(who.UID, gid, who.Groups)
 }
 
 func connect(to unix.Sockaddr, kind int) (int, error) {
@@ -213,12 +181,25 @@ func connect(to unix.Sockaddr, kind int) (int, error) {
 	timeout := unix.Timeval{Sec: forwardTimeout}
 	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout)
 	if err == nil {
-		err = unix.Connect(fd, to)
+		err = connectUntil(fd, to, time.Now().Add(forwardTimeout*time.Second))
 	}
 	if err != nil {
 		return -1, errors.Join(fmt.Errorf("connect: %w", err), unix.Close(fd))
 	}
 	return fd, nil
+}
+
+// connectUntil goes on when a signal interrupts the wait for room in the queue: with
+// SO_SNDTIMEO the kernel does not do that itself (signal(7)).
+func connectUntil(fd int, to unix.Sockaddr, late time.Time) error {
+	for {
+		switch err := unix.Connect(fd, to); {
+		case errors.Is(err, unix.EISCONN): // since it was interrupted
+			return nil
+		case !errors.Is(err, unix.EINTR), time.Now().After(late):
+			return err
+		}
+	}
 }
 
 // halfConn is a connection that can be closed in one direction.

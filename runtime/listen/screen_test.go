@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rind-sockets/rind/internal/ownthread"
 	"github.com/rind-sockets/rind/runtime/peer"
 )
 
@@ -23,12 +24,12 @@ func clientOf(tb testing.TB, opens, connects uint32, groups []uint32, sa unix.So
 		domain = unix.AF_INET
 	}
 	var c int
-	must(tb, as(tb, opens, 9000, nil, func() (err error) {
+	must(tb, ownthread.As(opens, 9000, nil, func() (err error) {
 		c, err = unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		return err
 	}))
 	tb.Cleanup(func() { _ = unix.Close(c) })
-	must(tb, as(tb, connects, 9000, groups, func() error { return unix.Connect(c, sa) }))
+	must(tb, ownthread.As(connects, 9000, groups, func() error { return unix.Connect(c, sa) }))
 	timeout := unix.Timeval{Sec: 10}
 	must(tb, unix.SetsockoptTimeval(c, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout))
 	return c

@@ -21,7 +21,7 @@ var (
 
 	socketState       = desc("rind_socket_state", "1 for the state that the socket is in.", "socket", "state")
 	socketAccesses    = desc("rind_socket_accesses_total", "Accesses that the daemon has seen.", "socket")
-	socketActivations = desc("rind_socket_activations_total", "Accesses that started the owner or ran the trigger.", "socket")
+	socketActivations = desc("rind_socket_activations_total", "Accesses that started the owner.", "socket")
 	socketDenials     = desc("rind_socket_denials_total", "Clients that were turned away: without the permission, over a limit, or since nobody knew who they were (unknown).", "socket", "reason")
 	socketConnections = desc("rind_socket_connections", "Live connections of a socket that accepts.", "socket")
 	socketPauses      = desc("rind_socket_pauses_total", "How often the socket was paused.", "socket")

@@ -5,12 +5,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/rind-sockets/rind/internal/ownthread"
 )
 
 // socketAs makes a unix socket as that user, which has no name in any database.
@@ -20,35 +21,15 @@ func socketAs(t *testing.T, uid uint32, network string) int {
 	if network == "tcp4" {
 		domain = unix.AF_INET
 	}
-	fd, err := -1, error(nil)
-	onOwnThread(func() {
-		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
-			err = errno
-			return
-		}
+	fd := -1
+	err := ownthread.As(uid, uint32(os.Getgid()), nil, func() (err error) {
 		fd, err = unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return fd
-}
-
-// onOwnThread runs f on a thread that ends with it, and that is not the first one: its
-// identity would be seen as that of the process.
-func onOwnThread(f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			onOwnThread(f)
-			runtime.UnlockOSThread()
-			return
-		}
-		f() // never unlocked
-	}()
-	<-done
 }
 
 // Those who wait are known by the users that opened their sockets, those of a unix

@@ -7,30 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
-
-// dropIdentity changes the calling thread only, unlike the functions of package
-// syscall, which change all threads.
-func dropIdentity(uid, gid uint32, groups []uint32) error {
-	var first unsafe.Pointer
-	if len(groups) > 0 {
-		first = unsafe.Pointer(&groups[0])
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(first), 0); errno != 0 {
-		return os.NewSyscallError("setgroups", errno)
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(gid), uintptr(gid), uintptr(gid)); errno != 0 {
-		return os.NewSyscallError("setresgid", errno)
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
-		return os.NewSyscallError("setresuid", errno)
-	}
-	return nil
-}
 
 // S102: the credentials are those of the connecting process, at the time when
 // it connected.

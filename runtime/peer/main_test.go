@@ -3,11 +3,12 @@ package peer
 import (
 	"net"
 	"os"
-	"runtime"
 	"testing"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/rind-sockets/rind/internal/ownthread"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -70,18 +71,7 @@ func asUser(t *testing.T, uid, gid uint32, groups []uint32, f func() error) {
 	if os.Geteuid() != 0 {
 		t.Skip("becoming another user needs root")
 	}
-	done := make(chan error)
-	go func() {
-		// Never unlocked: the thread ends with the goroutine.
-		runtime.LockOSThread()
-		done <- func() error {
-			if err := dropIdentity(uid, gid, groups); err != nil {
-				return err
-			}
-			return f()
-		}()
-	}()
-	if err := <-done; err != nil {
+	if err := ownthread.As(uid, gid, groups, f); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -220,6 +220,7 @@ func checkSARIF(t *testing.T, text string) object {
 	driver, _ := tool.object("driver")
 	driver.text("name", "rindc")
 	driver.text("semanticVersion")
+	driver.text("informationUri")
 	var rules []string
 	for _, r := range driver.list("rules", 0) {
 		id := r.text("id")

@@ -72,6 +72,7 @@ func (b *bed) rings(who client, socket, addr string, want bool) {
 }
 
 func TestS107GrantAndRevoke(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	b := run(t, grantUnits)
 	b.awaitSocket("ops@path", "listening")
@@ -147,6 +148,7 @@ func TestS107GrantAndRevoke(t *testing.T) {
 
 // Who waits when the permission is revoked starts nothing.
 func TestS104RevokedWhileWaiting(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	b := run(t, grantUnits)
 	b.awaitSocket("ops@screened", "listening")

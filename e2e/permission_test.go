@@ -192,6 +192,7 @@ run = { exec = "$PROBE", args = ["-id", "other"] }
 
 // The kernel keeps the denied out, before the owner runs and while it does.
 func TestS100S101PermissionsOfAPath(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	b := run(t, guardedUnits)
 	b.awaitSocket("ops@admin", "listening")
@@ -304,6 +305,7 @@ run = { exec = "$PROBE", args = ["-id", "web"] }
 // Where the kernel does not keep anybody out, it is found out who waits before an owner
 // is started.
 func TestS101S104S109ScreenedOwners(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	b := run(t, screenedUnits)
 	denied := client{uid: 4003, gid: 9000, groups: []uint32{9001}}

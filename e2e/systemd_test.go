@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,6 +50,38 @@ func TestSystemdUnitVerifies(t *testing.T) {
 	path, _ := systemUnit(t)
 	// The manual page is not installed here, so it is not looked for.
 	out, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", path).CombinedOutput()
+	if err != nil || len(bytes.TrimSpace(out)) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+}
+
+// So does the drop-in for a systemd that knows notify-reload.
+func TestSystemdNotifyReloadVerifies(t *testing.T) {
+	t.Parallel()
+	needSystemd(t)
+	out, err := exec.CommandContext(t.Context(), "systemd-analyze", "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var version int
+	if _, err := fmt.Sscanf(string(out), "systemd %d", &version); err != nil {
+		t.Fatalf("%q: %v", out, err)
+	}
+	if version < 253 {
+		t.Skipf("systemd %d does not know Type=notify-reload", version)
+	}
+	path, _ := systemUnit(t)
+	dropIn, err := os.ReadFile("../dist/systemd/notify-reload.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(path+".d", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(path+".d", "notify-reload.conf"), dropIn, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err = exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", path).CombinedOutput()
 	if err != nil || len(bytes.TrimSpace(out)) > 0 {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}

@@ -23,6 +23,16 @@ type observation struct {
 	server  *metrics.Server
 	tracer  *tracing.Tracer // nil: nobody wants spans
 	ready   atomic.Bool
+	reloads struct{ done, failed atomic.Uint64 } // dry runs do not count
+}
+
+// reloaded counts an attempt to load another plan.
+func (o *observation) reloaded(done bool) {
+	if done {
+		o.reloads.done.Add(1)
+	} else {
+		o.reloads.failed.Add(1)
+	}
 }
 
 // observe begins to show metrics and to send spans, if somebody wants them. It must be
@@ -49,6 +59,7 @@ func (d *daemon) observe(work context.Context) error {
 		Load:    d.observed.load,
 		Plugins: d.observed.plugins,
 		Spans:   d.observed.spans,
+		Reloads: d.observed.reloadCounts,
 		Ready:   d.observed.ready.Load,
 		Now:     time.Now,
 	})
@@ -113,6 +124,10 @@ func (o *observation) look(ctx context.Context) (metrics.View, error) {
 func (o *observation) load() metrics.Load {
 	l := o.daemon.loop.Load()
 	return metrics.Load{Busy: l.Busy, Steps: l.Steps, Longest: l.Longest, Inbox: l.Inbox}
+}
+
+func (o *observation) reloadCounts() metrics.Reloads {
+	return metrics.Reloads{Done: o.reloads.done.Load(), Failed: o.reloads.failed.Load()}
 }
 
 // spans returns what has become of spans; nil: nobody wants any.

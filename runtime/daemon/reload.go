@@ -62,6 +62,10 @@ func (d *daemon) reload(ctx context.Context, r control.Reload) (control.Reloaded
 	case <-ctx.Done():
 		return control.Reloaded{}, context.Cause(ctx) // whoever asked has gone
 	}
+	taken := false
+	if !r.DryRun {
+		defer func() { d.observed.reloaded(taken) }()
+	}
 	if r.By == bySignal {
 		// A service manager waits for the end of what it has asked for, whatever comes
 		// of it.
@@ -98,6 +102,7 @@ func (d *daemon) reload(ctx context.Context, r control.Reload) (control.Reloaded
 	case reply.Outcome != flow.Done:
 		return control.Reloaded{}, errors.New(reply.Message)
 	}
+	taken = true
 	d.log.InfoContext(ctx, "plan loaded", slog.String("plan", p.Digest), slog.String("by", r.By))
 	var followed []string
 	select {

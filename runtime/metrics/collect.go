@@ -41,6 +41,8 @@ var (
 	pluginLaunches   = desc("rind_plugin_launches_total", "Processes of the plugin that were started.", "plugin")
 	pluginViolations = desc("rind_plugin_violations_total", "Violations of the descriptor protocol.", "plugin")
 
+	reloads = desc("rind_reloads_total", "Attempts to load another plan: success, or failure if the plan before goes on.", "result")
+
 	spansSent    = desc("rind_spans_sent_total", "Spans that the collector has taken.")
 	spansDropped = desc("rind_spans_dropped_total", "Spans that were dropped: too many waited (queue), or the collector did not take them (collector).", "reason")
 )
@@ -56,7 +58,7 @@ func (*Metrics) Describe(to chan<- *prometheus.Desc) {
 		socketState, socketAccesses, socketActivations, socketDenials, socketConnections, socketPauses, socketFailures,
 		socketHeld, socketQueue, socketQueueBytes, socketLatency,
 		serviceState, serviceProcs, serviceStarts, serviceRestarts, serviceExits,
-		pluginUp, pluginLaunches, pluginViolations,
+		pluginUp, pluginLaunches, pluginViolations, reloads,
 		spansSent, spansDropped,
 	} {
 		to <- d
@@ -104,6 +106,9 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 		s.counter(pluginLaunches, float64(p.Launches), p.Name)
 		s.counter(pluginViolations, float64(p.Violations), p.Name)
 	}
+	r := m.opts.Reloads()
+	s.counter(reloads, float64(r.Done), "success")
+	s.counter(reloads, float64(r.Failed), "failure")
 	if spans := m.opts.Spans(); spans != nil {
 		s.counter(spansSent, float64(spans.Sent))
 		s.counter(spansDropped, float64(spans.Overflown), "queue")

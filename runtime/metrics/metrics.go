@@ -27,9 +27,10 @@ type Options struct {
 	// Alive returns nil once the loop has answered, which may take until ctx ends.
 	Alive func(ctx context.Context) error
 
-	// Load, Plugins and Spans do not ask the loop.
+	// Load, Plugins, Reloads and Spans do not ask the loop.
 	Load    func() Load
 	Plugins func() []Plugin
+	Reloads func() Reloads
 
 	// Spans returns nil if there are none to be sent.
 	Spans func() *Spans
@@ -66,6 +67,12 @@ type Plugin struct {
 	Running    bool
 	Launches   uint64
 	Violations uint64
+}
+
+// Reloads are the attempts to load another plan.
+type Reloads struct {
+	Done   uint64 // the daemon runs it, though some of its sockets may have failed
+	Failed uint64 // the plan before goes on
 }
 
 // Spans is what has become of the spans that were to be sent.

@@ -56,6 +56,7 @@ func newScene(t *testing.T) *scene {
 			return Load{Busy: 2500 * time.Millisecond, Steps: 9, Longest: time.Millisecond, Inbox: 6}
 		},
 		Plugins: func() []Plugin { return []Plugin{{Name: "tcp", Running: true, Launches: 2}} },
+		Reloads: func() Reloads { return Reloads{Done: 2, Failed: 1} },
 		Spans:   func() *Spans { return &Spans{Sent: 3, Overflown: 2, Failed: 1} },
 		Ready:   func() bool { return s.ready },
 		Now:     func() time.Time { return s.now },

@@ -150,6 +150,7 @@ func socketSeries(name, state string, owned bool) map[string]float64 {
 	out := map[string]float64{
 		fmt.Sprintf("rind_socket_state{socket=%q,state=%q}", name, state): 1,
 		of("denials_total", `reason="permission",`):                       0,
+		of("denials_total", `reason="unknown",`):                          0,
 		of("denials_total", `reason="limit",`):                            0,
 	}
 	for _, series := range []string{"accesses_total", "activations_total", "pauses_total", "failures_total", "held_seconds_total"} {

@@ -178,10 +178,24 @@ func (s *scanner) run() {
 			s.pop()
 		default:
 			s.startKey()
-			s.char(c)
+			if !inWord[c] {
+				s.char(c)
+				continue
+			}
+			for s.at < len(s.text) && inWord[s.text[s.at]] {
+				s.at++
+			}
 		}
 	}
 }
+
+// inWord has the bytes of bare keys, numbers and the like, which mean nothing alone.
+var inWord = func() (is [256]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-" {
+		is[c] = true
+	}
+	return is
+}()
 
 func (s *scanner) newLine() {
 	s.stack = s.stack[:0]

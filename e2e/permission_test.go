@@ -191,7 +191,7 @@ run = { exec = "$PROBE", args = ["-id", "other"] }
 `
 
 // The kernel keeps the denied out, before the owner runs and while it does.
-func TestS100S101PermissionsOfAPath(t *testing.T) {
+func TestS100S101PermissionsOfAPath(t *testing.T) { //nolint:tparallel // the clients come one after the other
 	t.Parallel()
 	needRoot(t)
 	b := run(t, guardedUnits)
@@ -304,7 +304,7 @@ run = { exec = "$PROBE", args = ["-id", "web"] }
 
 // Where the kernel does not keep anybody out, it is found out who waits before an owner
 // is started.
-func TestS101S104S109ScreenedOwners(t *testing.T) {
+func TestS101S104S109ScreenedOwners(t *testing.T) { //nolint:tparallel // the clients come one after the other
 	t.Parallel()
 	needRoot(t)
 	b := run(t, screenedUnits)

@@ -55,6 +55,17 @@ func counted(args cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
+// either wants exactly one of two flags beside the arguments. The flags are marked for
+// the completion, too, but what the library says of that names neither.
+func either(args cobra.PositionalArgs, one, other string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if cmd.Flags().Changed(one) == cmd.Flags().Changed(other) {
+			return fmt.Errorf("want one of --%s and --%s", one, other)
+		}
+		return args(cmd, given)
+	}
+}
+
 // controlPath is where a daemon with the same environment has its socket.
 func controlPath() string {
 	dir := envOr("RIND_RUNTIME_DIR", defaultRuntimeDir())
@@ -77,6 +88,9 @@ func explain(ctx context.Context, path string, err error) error {
 		return &statusError{exitFailed, errors.New(ce.Message())} // the daemon has answered
 	case connect.IsWireError(err):
 		return &statusError{exitInternal, errors.New(ce.Message())}
+	}
+	if path == "" {
+		return &statusError{exitUsage, errors.New("--control is empty: want the path of the daemon's control socket")}
 	}
 	why := cmp.Or(context.Cause(ctx), ce.Unwrap())
 	return &statusError{exitInternal, fmt.Errorf("no daemon answers at %s: is rindrun running, and --control or RIND_CONTROL right? (%w)", path, why)}
@@ -212,7 +226,10 @@ func newRemoveStateCommand() *cobra.Command {
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
 			req := &controlv1.RemoveStateRequest{Name: args[0]}
 			if len(args) > 1 {
-				req.Filter = args[1]
+				// From a script whose variable is not set: everything is not what it means.
+				if req.Filter = args[1]; req.Filter == "" {
+					return &statusError{exitUsage, errors.New("FILTER is empty: leave it out to remove all branches")}
+				}
 			}
 			resp, err := c.RemoveState(ctx, req)
 			if err != nil {

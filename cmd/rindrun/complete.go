@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 	"github.com/rind-sockets/rind/api/rind/control/v1/controlv1connect"
@@ -21,18 +22,19 @@ type offer func(n *controlv1.NamesResponse, args []string) []string
 
 // completions are the commands whose arguments are names.
 var completions = map[string]offer{
-	"status":       everything,
-	"start":        units,
-	"stop":         units,
-	"pause":        func(n *controlv1.NamesResponse, _ []string) []string { return n.GetSockets() },
-	"resume":       func(n *controlv1.NamesResponse, _ []string) []string { return n.GetSockets() },
-	"logs":         func(n *controlv1.NamesResponse, _ []string) []string { return n.GetServices() },
-	"get-states":   func(n *controlv1.NamesResponse, _ []string) []string { return n.GetStates() },
-	"set-state":    first((*controlv1.NamesResponse).GetStates),
-	"remove-state": first((*controlv1.NamesResponse).GetStates),
-	"grant":        first((*controlv1.NamesResponse).GetPermissions),
-	"revoke":       first((*controlv1.NamesResponse).GetPermissions),
-	"emit":         first((*controlv1.NamesResponse).GetSignals),
+	"status":         everything,
+	"start":          units,
+	"stop":           units,
+	"pause":          func(n *controlv1.NamesResponse, _ []string) []string { return n.GetSockets() },
+	"resume":         func(n *controlv1.NamesResponse, _ []string) []string { return n.GetSockets() },
+	"logs":           func(n *controlv1.NamesResponse, _ []string) []string { return n.GetServices() },
+	"get-states":     func(n *controlv1.NamesResponse, _ []string) []string { return n.GetStates() },
+	"set-state":      first((*controlv1.NamesResponse).GetStates),
+	"remove-state":   first((*controlv1.NamesResponse).GetStates),
+	"grant":          first((*controlv1.NamesResponse).GetPermissions),
+	"revoke":         first((*controlv1.NamesResponse).GetPermissions),
+	"emit":           first((*controlv1.NamesResponse).GetSignals),
+	"explain-access": first((*controlv1.NamesResponse).GetSockets),
 	"events": func(n *controlv1.NamesResponse, _ []string) []string {
 		return slices.Concat(n.GetSockets(), n.GetServices(), n.GetTimers(), n.GetStates(), n.GetSignals())
 	},
@@ -74,6 +76,7 @@ func everything(n *controlv1.NamesResponse, args []string) []string {
 // completeAll lets the shell complete the names that the daemon has.
 func completeAll(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
+		completeFlags(cmd)
 		if of, ok := completions[cmd.Name()]; ok {
 			cmd.ValidArgsFunction = completeNames(of)
 			continue
@@ -85,6 +88,23 @@ func completeAll(root *cobra.Command) {
 			cmd.ValidArgsFunction = cobra.NoFileCompletions
 		}
 	}
+}
+
+// flagValues are what flags can have; none: whatever it is, no file is called so.
+var flagValues = map[string][]cobra.Completion{
+	"log-format": {formatAuto, formatText, formatJSON, formatJournal},
+	"log-level":  {"debug", "info", "warn", "error"},
+	"user":       nil, "group": nil, "uid": nil, "lines": nil, "metrics-listen": nil,
+}
+
+// completeFlags completes the values of flags that are no files.
+func completeFlags(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if values, ok := flagValues[f.Name]; ok {
+			// The flag is there, and nobody else completes it, which is all that can fail.
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+		}
+	})
 }
 
 func completePlan(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

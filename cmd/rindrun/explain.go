@@ -33,8 +33,10 @@ func newExplainAccessCommand() *cobra.Command {
 		Long: `Say whether somebody may connect to a socket: which permission lets them in, by which
 user, group or link, and what keeps others out. Groups are those that the user
 databases know; --group adds one that a process has beyond them. The exit status is 0
-if they may and 1 if not.`,
-		Args: cobra.ExactArgs(1),
+if they may and 1 if not, or if there is no such user or socket.`,
+		Example: `  rindrun explain-access web@http --user ann
+  rindrun explain-access http --uid 1000 --group wheel --plan plan.json`,
+		Args: counted(either(cobra.ExactArgs(1), "uid", "user")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.socket = args[0]
 			req, err := o.request()
@@ -75,7 +77,10 @@ func (o *explainOptions) request() (*controlv1.ExplainAccessRequest, error) {
 	var u *user.User
 	var err error
 	if o.user != "" {
-		if u, err = user.Lookup(o.user); err != nil {
+		u, err = user.Lookup(o.user)
+		if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
+			return nil, &statusError{exitFailed, fmt.Errorf("no such user: %s", o.user)}
+		} else if err != nil {
 			return nil, &statusError{exitInternal, fmt.Errorf("look up the user: %w", err)}
 		}
 	} else {
@@ -128,10 +133,10 @@ func explainFromPlan(path string, req *controlv1.ExplainAccessRequest) (*control
 	}
 	switch len(found) {
 	case 0:
-		return nil, &statusError{exitInternal, fmt.Errorf("no such socket: %s", req.GetSocket())}
+		return nil, &statusError{exitFailed, fmt.Errorf("no such socket: %s", req.GetSocket())}
 	case 1:
 	default:
-		return nil, &statusError{exitInternal, fmt.Errorf("%s is the name of %d sockets: write group@name", req.GetSocket(), len(found))}
+		return nil, &statusError{exitFailed, fmt.Errorf("%s is the name of %d sockets: write group@name", req.GetSocket(), len(found))}
 	}
 	x := p.Explain(found[0], plan.Peer{UID: req.GetUid(), User: req.GetUser(), Groups: req.GetGroups()}, false)
 	return control.ToExplanation(found[0].Name, x), nil

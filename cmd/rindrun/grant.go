@@ -28,7 +28,7 @@ func (g *grantFlags) add(cmd *cobra.Command) {
 
 func newGrantCommand() *cobra.Command {
 	var g grantFlags
-	cmd := clientCommand("grant PERMISSION (--user NAME | --group NAME)", "give a permission to a user or group, at once", cobra.ExactArgs(1),
+	cmd := clientCommand("grant PERMISSION (--user NAME | --group NAME)", "give a permission to a user or group, at once", either(cobra.ExactArgs(1), "user", "group"),
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
 			resp, err := c.Grant(ctx, &controlv1.GrantRequest{Permission: args[0], User: g.user, Group: g.group})
 			if err != nil {
@@ -48,7 +48,7 @@ beyond reloads of plans that have the permission, until revoke.`
 
 func newRevokeCommand() *cobra.Command {
 	var g grantFlags
-	cmd := clientCommand("revoke PERMISSION (--user NAME | --group NAME)", "take a permission from a user or group, at once", cobra.ExactArgs(1),
+	cmd := clientCommand("revoke PERMISSION (--user NAME | --group NAME)", "take a permission from a user or group, at once", either(cobra.ExactArgs(1), "user", "group"),
 		func(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string) error {
 			resp, err := c.Revoke(ctx, &controlv1.RevokeRequest{Permission: args[0], User: g.user, Group: g.group})
 			if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/rind-sockets/rind/runtime/proc"
 )
@@ -94,6 +95,7 @@ func newRoot() *cobra.Command {
 
 		SuggestionsMinimumDistance: 2,
 	}
+	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("rindrun {{.Version}}\n")
 	root.AddCommand(
 		newRunCommand(), newReplayCommand(), newStatusCommand(), newStartCommand(), newStopCommand(),
@@ -103,6 +105,19 @@ func newRoot() *cobra.Command {
 	)
 	completeAll(root)
 	return root
+}
+
+// flagError says what is wrong with a flag without the words of the library.
+func flagError(cmd *cobra.Command, err error) error {
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		want := map[string]string{
+			"uint32": "a number from 0 to 4294967295", "int64": "a number", "bool": "true or false",
+		}[wrong.GetFlag().Value.Type()]
+		if want != "" {
+			return fmt.Errorf("--%s %q: want %s", wrong.GetFlag().Name, wrong.GetValue(), want)
+		}
+	}
+	return fmt.Errorf("%w: %s --help lists the flags", err, cmd.CommandPath())
 }
 
 // noCommand is what the root does: it only has commands.

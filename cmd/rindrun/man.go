@@ -17,10 +17,11 @@ var releaseDate = time.Date(2026, time.November, 25, 0, 0, 0, 0, time.UTC)
 // newManCommand writes the manual pages; packages run it when they are built.
 func newManCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:    "man DIRECTORY",
-		Short:  "write a manual page for each command into a directory",
-		Hidden: true,
-		Args:   cobra.ExactArgs(1),
+		Use:     "man DIRECTORY",
+		Short:   "write a manual page for each command into a directory",
+		Hidden:  true,
+		Example: `  rindrun man /usr/share/man/man1`,
+		Args:    counted(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
 			root.DisableAutoGenTag = true

@@ -57,6 +57,7 @@ func newGetStatesCommand() *cobra.Command {
 			}
 			states := &controlv1.StatusResponse{States: resp.GetStates()}
 			unset := missingStates(states, args)
+			unknown := unknownStates(ctx, c, unset)
 			if err := show(cmd.OutOrStdout(), states, look{json: asJSON, brief: true, colour: coloured(cmd.OutOrStdout())}); err != nil {
 				return err
 			}
@@ -65,13 +66,20 @@ func newGetStatesCommand() *cobra.Command {
 				notes.printf("no state is set\n")
 			}
 			for _, name := range unset {
-				notes.printf("state %s is not set\n", printable(name))
+				if slices.Contains(unknown, name) {
+					notes.printf("rindrun: no such state: %s\n", printable(name))
+				} else {
+					notes.printf("state %s is not set\n", printable(name))
+				}
+			}
+			if len(unknown) > 0 {
+				return &statusError{status: exitFailed}
 			}
 			return nil
 		})
 	cmd.Long = `Show the states that are set, with their branches; with NAMEs those only. One that is
-not set is said on standard error, and is no failure. Who may not set a state does not
-see its payload.`
+not set is said on standard error, and is no failure; a name that no state has is one.
+Who may not set a state does not see its payload.`
 	cmd.Example = `  rindrun get-states
   rindrun get-states net@link --json | jq -r '.states[].branches[].json'`
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -89,6 +97,21 @@ func missingStates(resp *controlv1.StatusResponse, args []string) []string {
 		return !w.has(controlv1.UnitKind_UNIT_KIND_UNSPECIFIED, s.GetName())
 	})
 	return slices.DeleteFunc(slices.Clone(args), func(name string) bool { return w.seen[name] })
+}
+
+// unknownStates are the names that no state has, as far as the daemon tells: only who
+// is told of every permission is told of every state.
+func unknownStates(ctx context.Context, c controlv1connect.ControlServiceClient, unset []string) []string {
+	if len(unset) == 0 {
+		return nil
+	}
+	n, err := c.Names(ctx, &controlv1.NamesRequest{})
+	if err != nil || len(n.GetPermissions()) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(unset), func(name string) bool {
+		return slices.ContainsFunc(n.GetStates(), func(full string) bool { return isCalled(full, name) })
+	})
 }
 
 func newLogsCommand() *cobra.Command {
@@ -111,6 +134,9 @@ func newLogsCommand() *cobra.Command {
 				}
 				when := time.UnixMicro(l.GetUnixMicros()).Format("2006-01-02 15:04:05.000")
 				out.printf("%s %s[%d] %s\n", when, printable(l.GetService()), l.GetPid(), printable(string(l.GetText())))
+			}
+			if len(resp.GetLines()) == 0 && !asJSON {
+				(&printer{w: cmd.ErrOrStderr()}).printf("nothing was printed to the log\n")
 			}
 			return out.result()
 		})

@@ -20,8 +20,9 @@ with, and compares what the engine does with what it did then. No socket is open
 and no program runs.
 
 The exit status is 0 when it is the same, and 1 when it is not.`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error { return replay(cmd, args[0], args[1]) },
+		Example: `  rindrun replay plan.json record`,
+		Args:    counted(cobra.ExactArgs(2)),
+		RunE:    func(cmd *cobra.Command, args []string) error { return replay(cmd, args[0], args[1]) },
 	}
 }
 

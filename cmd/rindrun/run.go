@@ -40,7 +40,9 @@ ends the plugins; a second one does not wait for services that take their time.
 SIGHUP loads the file of the plan again, as rindrun reload does. With NOTIFY_SOCKET set, READY=1 is sent once the sockets
 of the plan are open. As the first process of a container, the daemon is a child of
 this program, which forwards signals to it and reaps what falls to it. As root, the working directory is /.`,
-		Args: cobra.ExactArgs(1),
+		Example: `  rindrun run /run/rind/plan.json
+  rindrun run --metrics-listen 127.0.0.1:9464 --watch plan.json`,
+		Args: counted(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	flags := cmd.Flags()

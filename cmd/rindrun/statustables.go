@@ -77,8 +77,12 @@ func trouble(p *page, resp *controlv1.StatusResponse) {
 	for _, s := range resp.GetSockets() {
 		sockets[s.GetState()]++
 	}
+	stumbling := 0 // others wait because they are told to
 	for _, s := range resp.GetServices() {
 		services[s.GetState()]++
+		if s.GetState() == "waiting" && s.GetLastError() != "" {
+			stumbling++
+		}
 	}
 	var parts []string
 	add := func(n int, one, what string) {
@@ -92,6 +96,7 @@ func trouble(p *page, resp *controlv1.StatusResponse) {
 	add(sockets["failed"], "socket", "failed")
 	add(services["failed"], "service", "failed")
 	add(sockets["paused"], "socket", "paused")
+	add(stumbling, "service", "waiting for another attempt")
 	if len(parts) > 0 {
 		var line strings.Builder
 		painted(&line, cell{"attention: " + strings.Join(parts, ", "), bad}, p.how.colour)

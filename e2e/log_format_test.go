@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 )
@@ -177,31 +176,8 @@ var textField = regexp.MustCompile(`(\w+)=("(?:[^"\\]|\\.)*"|\S*)`)
 // logsToTerminal makes the standard error of the daemon a terminal.
 func (b *bed) logsToTerminal() (log func() []fields) {
 	b.t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.t.Cleanup(func() { master.Close() })
-	raw, err := master.SyscallConn()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	var n int
-	if controlErr := raw.Control(func(fd uintptr) {
-		if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
-			n, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
-		}
-	}); controlErr != nil || err != nil {
-		b.t.Fatalf("pseudo-terminal: %v, %v", controlErr, err)
-	}
-	path := "/dev/pts/" + strconv.Itoa(n)
-	// The master reads an error whenever nobody has the other side open.
-	held, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOCTTY, 0)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.t.Cleanup(func() { held.Close() })
-	b.within = []string{"/bin/sh", "-c", `exec "$@" 2>` + path, "sh"}
+	master, held := openTerminal(b.t)
+	b.within = []string{"/bin/sh", "-c", `exec "$@" 2>` + held.Name(), "sh"}
 
 	text := make(chan string, 1)
 	go func() {

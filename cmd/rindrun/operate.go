@@ -58,7 +58,7 @@ func newGetStatesCommand() *cobra.Command {
 			states := &controlv1.StatusResponse{States: resp.GetStates()}
 			unset := missingStates(states, args)
 			unknown := unknownStates(ctx, c, unset)
-			if err := show(cmd.OutOrStdout(), states, look{json: asJSON, brief: true, colour: coloured(cmd.OutOrStdout())}); err != nil {
+			if err := show(cmd.OutOrStdout(), states, look{json: asJSON, brief: true, screen: screenOf(cmd.OutOrStdout())}); err != nil {
 				return err
 			}
 			notes := &printer{w: cmd.ErrOrStderr()}

@@ -55,7 +55,7 @@ func lookOnce(ctx context.Context, cmd *cobra.Command, c controlv1connect.Contro
 	}
 	w := cmd.OutOrStdout()
 	parts, unknown := narrow(resp, args)
-	if err := show(w, resp, look{json: asJSON, brief: len(args) > 0, parts: parts, colour: coloured(w), now: time.Now()}); err != nil {
+	if err := show(w, resp, look{json: asJSON, brief: len(args) > 0, parts: parts, screen: screenOf(w), now: time.Now()}); err != nil {
 		return err
 	}
 	bad := &printer{w: cmd.ErrOrStderr()}
@@ -160,7 +160,7 @@ type look struct {
 	json   bool
 	brief  bool            // without what is not about single units
 	parts  map[string]bool // services without a line for all instances taken together
-	colour bool
+	screen screen
 	now    time.Time
 }
 

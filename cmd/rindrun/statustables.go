@@ -30,7 +30,7 @@ func (p *page) table(t *table) {
 	if p.begun {
 		p.w.printf("\n")
 	}
-	t.print(p.w, p.how.colour)
+	t.print(p.w, p.how.screen)
 	p.begun = true
 }
 
@@ -99,7 +99,7 @@ func trouble(p *page, resp *controlv1.StatusResponse) {
 	add(stumbling, "service", "waiting for another attempt")
 	if len(parts) > 0 {
 		var line strings.Builder
-		painted(&line, cell{"attention: " + strings.Join(parts, ", "), bad}, p.how.colour)
+		painted(&line, cell{"attention: " + strings.Join(parts, ", "), bad}, p.how.screen.colour)
 		p.line("%s\n", line.String())
 	}
 }
@@ -107,7 +107,7 @@ func trouble(p *page, resp *controlv1.StatusResponse) {
 func stateCell(state string) cell { return cell{state, styleOf(state)} }
 
 func socketTable(p *page, sockets []*controlv1.SocketStatus) *table {
-	t := &table{header: []string{"SOCKET", "STATE", "SINCE", "TYPE", "ADDRESS", "OWNER", "LIFECYCLE", "ACCESSES", "ACTIVATIONS", "REASON"}}
+	t := &table{header: []string{"SOCKET", "STATE", "SINCE", "TYPE", "ADDRESS", "OWNER", "LIFECYCLE", "ACCESSES", "ACTIVATIONS", "REASON"}, minor: []int{6, 8, 7, 3}}
 	sorted := slices.SortedStableFunc(slices.Values(sockets), func(a, b *controlv1.SocketStatus) int {
 		return cmp.Compare(urgency(a.GetState()), urgency(b.GetState()))
 	})
@@ -165,7 +165,7 @@ func optionTable(sockets []*controlv1.SocketStatus) *table {
 }
 
 func serviceTable(p *page, services []*controlv1.ServiceStatus) *table {
-	t := &table{header: []string{"SERVICE", "STATE", "SINCE", "PIDS", "STARTS", "REASON"}}
+	t := &table{header: []string{"SERVICE", "STATE", "SINCE", "PIDS", "STARTS", "REASON"}, minor: []int{4}}
 	sorted := slices.SortedStableFunc(slices.Values(services), func(a, b *controlv1.ServiceStatus) int {
 		return cmp.Compare(urgency(a.GetState()), urgency(b.GetState()))
 	})

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,8 +18,6 @@ const (
 
 	// tick is when a terminal shows again for how long units are in their states.
 	tick = time.Second
-
-	wipe = "\x1b[H\x1b[2J\x1b[3J" // cursor home, erase the screen and what has scrolled away
 )
 
 // watchStatus shows the status whenever something has happened, until the daemon
@@ -47,7 +45,7 @@ func watchStatus(ctx context.Context, cmd *cobra.Command, c controlv1connect.Con
 func redrawUntil(ctx context.Context, cmd *cobra.Command, c controlv1connect.ControlServiceClient, args []string, asJSON bool, happened <-chan struct{}, ended <-chan error) error {
 	w := cmd.OutOrStdout()
 	var ticks <-chan time.Time
-	if coloured(w) && !asJSON {
+	if screenOf(w).redraws && !asJSON {
 		t := time.NewTicker(tick)
 		defer t.Stop()
 		ticks = t.C
@@ -90,17 +88,15 @@ func drawStatus(ctx context.Context, w io.Writer, c controlv1connect.ControlServ
 		out.printf("%s\n", text)
 		return out.result()
 	}
-	var text bytes.Buffer // written at once, so that nothing flickers
-	colour := coloured(w)
-	if colour {
-		text.WriteString(wipe)
-	}
-	if err := show(&text, resp, look{brief: len(args) > 0, parts: parts, colour: colour, now: time.Now()}); err != nil {
+	var text strings.Builder
+	on := screenOf(w)
+	if err := show(&text, resp, look{brief: len(args) > 0, parts: parts, screen: on, now: time.Now()}); err != nil {
 		return err
 	}
-	if !colour {
-		text.WriteString("\n")
+	shown := text.String() + "\n"
+	if on.redraws {
+		shown = on.redraw(text.String())
 	}
-	out.printf("%s", text.String())
+	out.printf("%s", shown) // at once, so that nothing flickers
 	return out.result()
 }

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"io"
-	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/term"
 )
 
 // style is how a cell of a table looks on a terminal that has colours.
@@ -47,13 +44,6 @@ func urgency(state string) int {
 	return 2
 }
 
-// coloured reports whether what is written shows colours: only a terminal does, and
-// not if NO_COLOR (no-color.org) or TERM forbid it.
-func coloured(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-}
-
 // cell is one place of a table. Its text is printable.
 type cell struct {
 	text  string
@@ -73,10 +63,18 @@ func cells(texts ...string) []cell {
 type table struct {
 	header []string
 	rows   [][]cell
+
+	// minor are the columns that a narrow terminal does without, the first one first.
+	minor []int
 }
 
-// print prints the table, unless it is empty. The last column is not filled up.
-func (t *table) print(w *printer, colour bool) {
+// gap is between two columns.
+const gap = 2
+
+// print prints the table, unless it is empty. The last column is not filled up. Where
+// that is too wide for the terminal, the last column gets lines of its own below the
+// others; if that is not enough, minor columns are left out.
+func (t *table) print(w *printer, on screen) {
 	if len(t.rows) == 0 {
 		return
 	}
@@ -91,17 +89,47 @@ func (t *table) print(w *printer, colour bool) {
 			width[i] = max(width[i], utf8.RuneCountInString(c.text))
 		}
 	}
-	var line strings.Builder
-	for _, row := range rows {
-		line.Reset()
-		for i, c := range row {
-			painted(&line, c, colour)
-			if i < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", width[i]-utf8.RuneCountInString(c.text)+2))
+	columns := make([]int, len(head))
+	for i := range columns {
+		columns[i] = i
+	}
+	last := len(head) - 1
+	below := last > 1 && !on.hasRoom(width, columns)
+	if below {
+		columns = columns[:last]
+		for _, c := range t.minor {
+			if !on.hasRoom(width, columns) {
+				columns = slices.DeleteFunc(columns, func(i int) bool { return i == c })
 			}
 		}
-		w.printf("%s\n", line.String())
 	}
+	for n, row := range rows {
+		w.printf("%s\n", line(row, columns, width, on.colour))
+		if below && n > 0 && row[last].text != "-" {
+			w.printf("    %s\n", row[last].text)
+		}
+	}
+}
+
+// hasRoom reports whether columns of these widths fit side by side.
+func (s screen) hasRoom(width, columns []int) bool {
+	sum := gap * (len(columns) - 1)
+	for _, i := range columns {
+		sum += width[i]
+	}
+	return s.columns == 0 || sum <= s.columns
+}
+
+// line is a row of a table with some of its columns.
+func line(row []cell, columns, width []int, colour bool) string {
+	var text strings.Builder
+	for n, i := range columns {
+		painted(&text, row[i], colour)
+		if n < len(columns)-1 {
+			text.WriteString(strings.Repeat(" ", width[i]-utf8.RuneCountInString(row[i].text)+gap))
+		}
+	}
+	return text.String()
 }
 
 func painted(to *strings.Builder, c cell, colour bool) {

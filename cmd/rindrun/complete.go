@@ -14,7 +14,7 @@ import (
 	"github.com/rind-sockets/rind/runtime/control"
 )
 
-// completeTimeout bounds the question of a completion: somebody waits at a prompt.
+// completeTimeout bounds the question of a completion, or of a note: somebody waits.
 const completeTimeout = time.Second
 
 // offer chooses what a command line can go on with. args are the words before.
@@ -35,9 +35,12 @@ var completions = map[string]offer{
 	"revoke":         first((*controlv1.NamesResponse).GetPermissions),
 	"emit":           first((*controlv1.NamesResponse).GetSignals),
 	"explain-access": first((*controlv1.NamesResponse).GetSockets),
-	"events": func(n *controlv1.NamesResponse, _ []string) []string {
-		return slices.Concat(n.GetSockets(), n.GetServices(), n.GetTimers(), n.GetStates(), n.GetSignals())
-	},
+	"events":         func(n *controlv1.NamesResponse, _ []string) []string { return eventNames(n) },
+}
+
+// eventNames are the names that events are about.
+func eventNames(n *controlv1.NamesResponse) []string {
+	return slices.Concat(n.GetSockets(), n.GetServices(), n.GetTimers(), n.GetStates(), n.GetSignals())
 }
 
 // first offers names for the first argument only.

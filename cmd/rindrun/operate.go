@@ -57,7 +57,7 @@ func newGetStatesCommand() *cobra.Command {
 			}
 			states := &controlv1.StatusResponse{States: resp.GetStates()}
 			unset := missingStates(states, args)
-			unknown := unknownStates(ctx, c, unset)
+			unknown := unknownNames(ctx, c, unset, (*controlv1.NamesResponse).GetStates)
 			if err := show(cmd.OutOrStdout(), states, look{json: asJSON, brief: true, screen: screenOf(cmd.OutOrStdout())}); err != nil {
 				return err
 			}
@@ -99,18 +99,19 @@ func missingStates(resp *controlv1.StatusResponse, args []string) []string {
 	return slices.DeleteFunc(slices.Clone(args), func(name string) bool { return w.seen[name] })
 }
 
-// unknownStates are the names that no state has, as far as the daemon tells: only who
-// is told of every permission is told of every state.
-func unknownStates(ctx context.Context, c controlv1connect.ControlServiceClient, unset []string) []string {
-	if len(unset) == 0 {
+// unknownNames are those of some names that nothing of a plan has, as far as the daemon
+// tells: only who is told of every permission is told of everything.
+func unknownNames(ctx context.Context, c controlv1connect.ControlServiceClient, names []string, of func(*controlv1.NamesResponse) []string) []string {
+	if len(names) == 0 {
 		return nil
 	}
 	n, err := c.Names(ctx, &controlv1.NamesRequest{})
 	if err != nil || len(n.GetPermissions()) == 0 {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(unset), func(name string) bool {
-		return slices.ContainsFunc(n.GetStates(), func(full string) bool { return isCalled(full, name) })
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		name, _, _ = strings.Cut(name, "[") // of an instance
+		return slices.ContainsFunc(of(n), func(full string) bool { return isCalled(full, name) })
 	})
 }
 
@@ -198,7 +199,8 @@ func newEventsCommand() *cobra.Command {
 		Use:   "events [NAME…]",
 		Short: "show what happens from now on, until it is interrupted",
 		Long: `Show what happens from now on, with its cause: units that go from one state to another,
-states that are set and removed, signals. With NAMEs only what is about these. It ends
+states that are set and removed, signals. With NAMEs only what is about these; one that
+nothing has is said on standard error, and waited for. It ends
 when it is interrupted, or with the daemon. Who reads too slowly is told how many
 events were lost.`,
 		Example: `  rindrun events
@@ -220,6 +222,12 @@ func watchEvents(ctx context.Context, cmd *cobra.Command, c controlv1connect.Con
 	if err != nil {
 		return err
 	}
+	bad := &printer{w: cmd.ErrOrStderr()}
+	asked, cancel := context.WithTimeout(ctx, completeTimeout)
+	for _, name := range unknownNames(asked, c, names, eventNames) {
+		bad.printf("rindrun: nothing is called %s so far\n", printable(name)) // a reload may bring it
+	}
+	cancel()
 	out := &printer{w: cmd.OutOrStdout()}
 	for stream.Receive() && out.err == nil {
 		if err := tellEvent(out, stream.Msg(), names, asJSON); err != nil {

@@ -78,7 +78,7 @@ func drawStatus(ctx context.Context, w io.Writer, c controlv1connect.ControlServ
 	if err != nil {
 		return err
 	}
-	parts, _ := narrow(resp, args) // what is not there may come with a reload
+	parts, unknown := narrow(resp, args) // what is not there may come with a reload
 	out := &printer{w: w}
 	if asJSON {
 		text, err := jsonLine(resp)
@@ -92,6 +92,9 @@ func drawStatus(ctx context.Context, w io.Writer, c controlv1connect.ControlServ
 	on := screenOf(w)
 	if err := show(&text, resp, look{brief: len(args) > 0, parts: parts, screen: on, now: time.Now()}); err != nil {
 		return err
+	}
+	for _, name := range unknown {
+		text.WriteString("no such unit: " + printable(name) + "\n")
 	}
 	shown := text.String() + "\n"
 	if on.redraws {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -297,6 +298,25 @@ func TestFailedStart(t *testing.T) {
 	}
 }
 
+// freeze stops a process. Its threads go on for a moment after the signal was sent.
+func (b *bed) freeze(pid int) {
+	b.t.Helper()
+	must(b.t, syscall.Kill(pid, syscall.SIGSTOP))
+	var state string
+	b.poll(func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		must(b.t, err)
+		for _, thread := range threads {
+			stat, err := os.ReadFile(thread)
+			_, state, _ = strings.Cut(string(stat), ") ")
+			if err != nil || !strings.HasPrefix(state, "T") { // a thread may also have ended
+				return false
+			}
+		}
+		return len(threads) > 0
+	}, func() string { return fmt.Sprintf("a thread of %d is not stopped: %s", pid, state) })
+}
+
 // The end may come before the beginning, and in the middle of it.
 func TestEndDuringTheStart(t *testing.T) {
 	t.Run("before", func(t *testing.T) {
@@ -327,7 +347,7 @@ func TestEndDuringTheStart(t *testing.T) {
 		socket := []string{"t@in"}
 		_, err := b.client.Stop(t.Context(), &controlv1.StopRequest{Kind: controlv1.UnitKind_UNIT_KIND_SOCKET, Names: socket})
 		must(t, err)
-		must(t, syscall.Kill(int(b.status().GetPlugins()[0].GetPid()), syscall.SIGSTOP))
+		b.freeze(int(b.status().GetPlugins()[0].GetPid()))
 		answered := make(chan struct{})
 		go func() {
 			defer close(answered)

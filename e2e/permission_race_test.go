@@ -40,7 +40,6 @@ func poll(ctx context.Context, c client, path string, enough int, started func()
 // Both poll from before the start: nobody gets in who may not, and nobody is told so
 // who may.
 func TestS144PolledFromBeforeTheStart(t *testing.T) {
-	t.Parallel()
 	needRoot(t)
 	for range 3 {
 		b := newBed(t, operators+bell("bell.sock", `"operators"`))

@@ -70,6 +70,8 @@ func newHost(t *testing.T, change func(*Options)) *testHost {
 		StartTimeout:    limit,
 		DescribeTimeout: limit,
 		BindTimeout:     limit,
+		// With the race detector, a program sleeps for a second at its end by default.
+		Env: []string{"GORACE=atexit_sleep_ms=0"},
 	}
 	if change != nil {
 		change(&h.opts)

@@ -220,7 +220,7 @@ func (c context) each(n *plan.Node) plan.Name {
 		if n.State == "" || first != "" {
 			return
 		}
-		s, _ := c.Scope.State(unit.String{Value: string(n.State)})
+		s, _ := c.Scope.Quiet().State(unit.String{Value: string(n.State)})
 		if s != nil && (s.Branching() || s.Name == resolve.ActiveState) {
 			first = s.Name
 		}

@@ -81,7 +81,7 @@ func stateReference(s string, at source.Place) (reference, bool) {
 }
 
 func (c context) defined(state string) bool {
-	s, _ := c.Scope.State(unit.String{Value: state})
+	s, _ := c.Scope.Quiet().State(unit.String{Value: state})
 	return s != nil
 }
 

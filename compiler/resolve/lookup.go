@@ -28,8 +28,8 @@ type Scope struct {
 // In returns the scope of a group.
 func (t *Table) In(group string) Scope { return Scope{table: t, group: group} }
 
-// Quiet returns the same scope for somebody who only counts unknown names: the
-// diagnostic is the same for all of them, and says nothing.
+// Quiet returns the same scope for somebody who does not show unknown names: the
+// diagnostic is the same for all of them, read-only, and says nothing.
 func (s Scope) Quiet() Scope {
 	s.quiet = true
 	return s
@@ -146,7 +146,7 @@ func (s Scope) Flow(ref unit.String) (Flow, *diag.Diagnostic) {
 		return Flow{}, nil
 	}
 	if s.quiet {
-		return Flow{}, counted()
+		return Flow{}, &notShown
 	}
 	full := a.Group != ""
 	return Flow{}, s.unknown(ref, a, "state or signal", s.table.states.words(full), s.table.signals.words(full))
@@ -208,7 +208,7 @@ func find[T any](s Scope, in *space[T], ref unit.String) (*T, *diag.Diagnostic) 
 		return nil, nil
 	}
 	if s.quiet {
-		return nil, counted()
+		return nil, &notShown
 	}
 	return nil, s.unknown(ref, a, in.kind, in.words(a.Group != ""))
 }
@@ -256,10 +256,8 @@ func ambiguous[T any](in *space[T], ref unit.String, names []plan.Name) *diag.Di
 	return d
 }
 
-// counted is what a quiet scope says of a name that nobody has.
-func counted() *diag.Diagnostic { return &onlyCounted }
-
-var onlyCounted = diag.Diagnostic{Code: UnknownName, Severity: diag.Error, Message: "unknown name"}
+// notShown is what a quiet scope says of a name that nobody has.
+var notShown = diag.Diagnostic{Code: UnknownName, Severity: diag.Error, Message: "unknown name"}
 
 func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words ...[]string) *diag.Diagnostic {
 	d := &diag.Diagnostic{

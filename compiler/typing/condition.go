@@ -260,7 +260,7 @@ func (t Typer) findState(ref unit.String, form string) *resolve.State {
 	if s != nil || bad == nil {
 		return s
 	}
-	if other, _ := t.Scope.Signal(ref); other != nil {
+	if other, _ := t.Scope.Quiet().Signal(ref); other != nil {
 		t.fail(StateNotSignal, diag.Diagnostic{
 			Message: fmt.Sprintf("%q is a signal, not a state", other.Name),
 			At:      ref.At,
@@ -281,7 +281,7 @@ func (t Typer) findSignal(ref unit.String, form string) *resolve.Signal {
 	case s != nil || bad == nil:
 		return s
 	}
-	if other, _ := t.Scope.State(ref); other != nil {
+	if other, _ := t.Scope.Quiet().State(ref); other != nil {
 		t.fail(StateNotSignal, diag.Diagnostic{
 			Message: fmt.Sprintf("%q is a state, not a signal", other.Name),
 			At:      ref.At,

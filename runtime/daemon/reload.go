@@ -96,6 +96,12 @@ func (d *daemon) reload(ctx context.Context, r control.Reload) (control.Reloaded
 		d.reloads.next = next
 		return flow.Reload{Plan: p, Variables: values, From: from}
 	})
+	var followed []string
+	select {
+	case todo := <-lists: // also if the daemon has ended since: it has descriptors
+		followed = applyLists(todo)
+	default: // the plan was not taken over
+	}
 	switch {
 	case err != nil:
 		return control.Reloaded{}, err
@@ -104,12 +110,6 @@ func (d *daemon) reload(ctx context.Context, r control.Reload) (control.Reloaded
 	}
 	taken = true
 	d.log.InfoContext(ctx, "plan loaded", slog.String("plan", p.Digest), slog.String("by", r.By))
-	var followed []string
-	select {
-	case todo := <-lists:
-		followed = applyLists(todo)
-	default: // it was never taken over, which is logged
-	}
 	out.Problems, err = d.settle(ctx, changedSockets(before, p))
 	out.Problems = append(followed, out.Problems...)
 	return out, err

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -166,20 +165,7 @@ func TestS150OwnerThatShutsTheListenerDown(t *testing.T) {
 	} {
 		t.Run(tt.network+" "+tt.listen, func(t *testing.T) {
 			t.Parallel()
-			b := run(t, fmt.Sprintf(`
--- web.toml --
-[[socket]]
-name = "in"
-type = %q
-listen = %q
-options = { %s }
-owner = "app"
-lifecycle = "owned"
-
-[[service]]
-name = "app"
-run = { exec = "$PROBE", args = ["-id", "app", "-report", "$REPORT"] }
-`, tt.kind, tt.listen, tt.options))
+			b := run(t, ownedIn(tt.kind, tt.listen, tt.options, probeService))
 			addr := b.expand(tt.addr)
 			for range 3 {
 				if got := b.must(tt.network, addr, "shutdown 3"); got != "down" {

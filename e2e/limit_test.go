@@ -21,20 +21,7 @@ func TestS68S143OwnerThatTakesNobodyPausesItsSocket(t *testing.T) {
 	} {
 		t.Run(tt.network, func(t *testing.T) {
 			t.Parallel()
-			b := run(t, fmt.Sprintf(`
--- web.toml --
-[[socket]]
-name = "in"
-type = %q
-listen = %q
-options = { %s }
-owner = "app"
-lifecycle = "owned"
-
-[[service]]
-name = "app"
-run = { exec = "/bin/sh", args = ["-c", "test -e $DIR/mended || exec sleep 0.02; exec $PROBE -id app"] }
-`, tt.kind, tt.listen, tt.options))
+			b := run(t, ownedIn(tt.kind, tt.listen, tt.options, `run = { exec = "/bin/sh", args = ["-c", "test -e $DIR/mended || exec sleep 0.02; exec $PROBE -id app"] }`))
 			answer := make(chan error, 1)
 			go func() {
 				got, err := b.ask(tt.network, b.expand(tt.addr), "echo hello")

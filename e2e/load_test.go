@@ -89,20 +89,7 @@ func TestS81S82S87NothingIsLostWhenTheOwnerExits(t *testing.T) {
 	} {
 		t.Run(tt.network, func(t *testing.T) {
 			t.Parallel()
-			b := run(t, fmt.Sprintf(`
--- web.toml --
-[[socket]]
-name = "in"
-type = %q
-listen = %q
-options = { %s }
-owner = "app"
-lifecycle = "owned"
-
-[[service]]
-name = "app"
-run = { exec = "$PROBE", args = ["-id", "app", "-requests", "%d"] }
-`, tt.kind, tt.listen, tt.options, each))
+			b := run(t, ownedIn(tt.kind, tt.listen, tt.options, fmt.Sprintf(`run = { exec = "$PROBE", args = ["-id", "app", "-requests", "%d"] }`, each)))
 			b.load(clients, requests, target{tt.network, b.expand(tt.addr)}).wait()
 			// Every process but the last has served its share and ended.
 			st := b.await("the last owner has ended", func(st *controlv1.StatusResponse) bool {

@@ -13,29 +13,6 @@ import (
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 )
 
-// oneOwner is a tcp socket at $IP:7001 and its owner; further keys of both are
-// given.
-func oneOwner(socket, service string) string {
-	return fmt.Sprintf(`
--- web.toml --
-[[socket]]
-name = "http"
-type = "tcp"
-listen = "$IP:7001"
-owner = "app"
-%s
-
-[[service]]
-name = "app"
-%s
-`, socket, service)
-}
-
-const probeService = `run = { exec = "$PROBE", args = ["-id", "app", "-report", "$REPORT"] }`
-
-// neverAccepts is a service that leaves every connection in the queue.
-const neverAccepts = `run = { exec = "sh", args = ["-c", "exec sleep 1000"] }`
-
 func TestS71S80S141OwnerInheritsTheListener(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -111,7 +111,9 @@ func (b *bed) pauseFor(ctx context.Context, d time.Duration, names []string) err
 		case <-ctx.Done():
 		}
 	}
-	_, resumeErr := b.control.Resume(context.WithoutCancel(ctx), &controlv1.ResumeRequest{Names: names})
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	_, resumeErr := b.control.Resume(ctx, &controlv1.ResumeRequest{Names: names})
 	return errors.Join(err, resumeErr)
 }
 
@@ -179,11 +181,12 @@ func (b *bed) watchABit(ctx context.Context) {
 // to one that no load is about, whose owner would have to wait for such a client. It may
 // be closed at the moment, or somewhere else.
 func (b *bed) abuseSockets(ctx context.Context) {
+	next := time.NewTicker(time.Millisecond)
+	defer next.Stop()
 	for i := 0; ctx.Err() == nil; i++ {
+		<-next.C
 		c, err := net.DialTimeout("tcp", b.ip+":"+strconv.Itoa(7003+i%2), patience)
 		if err != nil {
-			wait := time.NewTimer(time.Millisecond)
-			<-wait.C
 			continue
 		}
 		tc, ok := c.(*net.TCPConn)

@@ -2,7 +2,6 @@ package grammar
 
 import (
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -224,7 +223,7 @@ func conditionWord(rest string, n int) (kind, size int) {
 		}
 	}
 	word := rest[:n]
-	if strings.HasPrefix(rest[n:], "+") && exponent.MatchString(word) {
+	if strings.HasPrefix(rest[n:], "+") && exponent().MatchString(word) {
 		return condWord, n + 1 + segmentLen(rest[n+1:])
 	}
 	switch op, known := cond.LookupOperator(cond.Op(word)); {
@@ -238,8 +237,8 @@ func conditionWord(rest string, n int) (kind, size int) {
 
 // number is a JSON number, and exponent how one begins that goes on with a plus.
 var (
-	number   = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
-	exponent = regexp.MustCompile(`^-?[0-9][0-9.]*[eE]$`)
+	number   = pattern(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+	exponent = pattern(`^-?[0-9][0-9.]*[eE]$`)
 )
 
 // ParseCondition parses a condition of the condition language (SPEC §4.3). It
@@ -445,7 +444,7 @@ func (r *conditionReader) literal(t *literalTree) any {
 	case "null":
 		return nil
 	}
-	if !number.MatchString(t.Word) {
+	if !number().MatchString(t.Word) {
 		r.fail(noValue(t.Word, t.Pos.Offset))
 	}
 	return json.Number(t.Word)

@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"regexp"
 	"sync" //nolint:depguard // several compile at the same time, and a parser never changes
 
 	"github.com/alecthomas/participle/v2"
@@ -11,4 +12,9 @@ import (
 // what is plain and correct has functions of its own, see plain.go.
 func lazily[T any](options ...participle.Option) func() *participle.Parser[T] {
 	return sync.OnceValue(func() *participle.Parser[T] { return participle.MustBuild[T](options...) })
+}
+
+// pattern returns an expression to whoever calls it first or later.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
 }

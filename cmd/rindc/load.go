@@ -50,6 +50,7 @@ type loader struct {
 
 	files  map[string]compiler.Input // by the path behind all links
 	unread []string                  // groups for compiler.Options
+	size   int                       // of what was read
 	errs   []error
 }
 
@@ -163,6 +164,9 @@ func (l *loader) readTarget(name, group, target string) {
 		return
 	}
 	l.files[target] = in
+	if l.size += len(in.Text); l.size >= muchText {
+		useHugePages()
+	}
 }
 
 // behind returns the absolute path behind all links of name.

@@ -2,10 +2,10 @@ package check
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/plugins/manifest"
 )
 
 var unlockedTransport = Rule{
@@ -43,12 +43,10 @@ listen = "127.0.0.1:1234"
 	},
 }
 
-var transportName = regexp.MustCompile(`^[a-z][a-z0-9+.-]{0,30}$`)
-
 // looksLocked reports whether an unknown type can only be meant as the name of a
 // plugin, and not as a type that is known.
 func (p *Program) looksLocked(name string) bool {
-	if !transportName.MatchString(name) {
+	if !manifest.IsName(name) {
 		return false
 	}
 	_, other := otherTypes[name]

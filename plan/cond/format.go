@@ -1,7 +1,6 @@
 package cond
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -131,18 +130,21 @@ func (p *Pred) String() string {
 	return b.String()
 }
 
-// plainSegment is what a segment of a path may be without quotes, and index what
-// is written as one.
-var (
-	plainSegment = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
-	index        = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
-)
+// isPlainSegment reports whether a segment of a path needs no quotes.
+func isPlainSegment(s string) bool {
+	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == ""
+}
+
+// isBracketed reports whether a segment of a path is written as an index.
+func isBracketed(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == "" && (s == "0" || s[0] != '0')
+}
 
 func formatSegment(s string) string {
 	switch {
-	case index.MatchString(s):
+	case isBracketed(s):
 		return "[" + s + "]"
-	case plainSegment.MatchString(s):
+	case isPlainSegment(s):
 		return "/" + s
 	}
 	text, err := Canonical(s)

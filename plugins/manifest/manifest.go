@@ -218,6 +218,9 @@ var (
 	versionRE = pattern(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
 )
 
+// IsName reports whether a transport may have that name.
+func IsName(s string) bool { return nameRE().MatchString(s) }
+
 func pattern(text string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
 }
@@ -238,7 +241,7 @@ func (f *file) manifest() (*Manifest, error) {
 	switch {
 	case f.Manifest != Format:
 		return nil, fmt.Errorf("manifest = %d, want %d", f.Manifest, Format)
-	case !nameRE().MatchString(f.Name):
+	case !IsName(f.Name):
 		return nil, fmt.Errorf("the name must match %s", nameRE())
 	case !versionRE().MatchString(f.Version):
 		return nil, fmt.Errorf("version %q is not a semantic version such as 1.4.2", f.Version)
@@ -265,7 +268,7 @@ func (f *file) manifest() (*Manifest, error) {
 }
 
 func (s *scheme) scheme() (Scheme, error) {
-	if !nameRE().MatchString(s.Name) {
+	if !IsName(s.Name) {
 		return Scheme{}, fmt.Errorf("the name must match %s", nameRE())
 	}
 	out := Scheme{Name: s.Name, Address: s.Address, Examples: s.Example}

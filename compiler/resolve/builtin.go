@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/rind-sockets/rind/compiler/source"
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plan/cond"
 )
@@ -54,12 +55,12 @@ func (t *Table) declareBuiltins() {
 			d.Branch = []plan.BranchKey{{Target: b.branch}}
 		}
 		t.States = append(t.States, d)
-		t.states.add(d.Name, entry[State]{decl: d})
+		t.states.add(d.Name, d, source.Place{})
 	}
 	for _, b := range builtinSignals {
 		d := &Signal{Signal: plan.Signal{Name: plan.MakeName(plan.BuiltinGroup, b.name), Payload: b.payload, Builtin: true}}
 		t.Signals = append(t.Signals, d)
-		t.signals.add(d.Name, entry[Signal]{decl: d})
+		t.signals.add(d.Name, d, source.Place{})
 	}
 	for _, name := range slices.Sorted(maps.Keys(plan.BuiltinPermissions)) {
 		d := &Permission{
@@ -67,7 +68,7 @@ func (t *Table) declareBuiltins() {
 			ID: plan.BuiltinPermissions[name], HasID: true, Builtin: true,
 		}
 		t.Permissions = append(t.Permissions, d)
-		t.permissions.add(d.Name, entry[Permission]{decl: d})
+		t.permissions.add(d.Name, d, source.Place{})
 	}
 }
 

@@ -62,8 +62,8 @@ func (s Scope) Timer(ref unit.String) (*Timer, *diag.Diagnostic) {
 
 // Variable returns the variable that ref names, which has no group.
 func (s Scope) Variable(ref unit.String) (*Variable, *diag.Diagnostic) {
-	if e, ok := s.table.variables.full[plan.Name(ref.Value)]; ok {
-		return e.decl, nil
+	if i, ok := s.table.variables.full[plan.Name(ref.Value)]; ok {
+		return s.table.variables.defs[i].decl, nil
 	}
 	if slices.ContainsFunc(s.table.gaps, func(g Gap) bool { return g.Kind == "" || g.Kind == "variable" }) {
 		return nil, nil
@@ -75,7 +75,7 @@ func (s Scope) Variable(ref unit.String) (*Variable, *diag.Diagnostic) {
 		At:       ref.At,
 		Help:     fmt.Sprintf("define it: `[[variable]]` with `name = %q`", ref.Value),
 	}
-	if near, ok := s.table.nearest(ref.Value, s.table.variables.words(true)); ok {
+	if near, ok := s.table.nearest(ref.Value, s.table.variables.names); ok {
 		d.Help = fmt.Sprintf("did you mean %q?", near)
 		d.Fix = &diag.Fix{Old: ref.Value, New: near}
 	}
@@ -130,29 +130,28 @@ func (s Scope) Flow(ref unit.String) (Flow, *diag.Diagnostic) {
 	states, signals := s.table.states.candidates(s.group, a), s.table.signals.candidates(s.group, a)
 	if states.near != signals.near { // what the own group has hides the rest
 		if states.near {
-			signals.names = nil
+			signals.defs = nil
 		} else {
-			states.names = nil
+			states.defs = nil
 		}
 	}
 	switch {
-	case len(states.names) == 1 && len(signals.names) == 0:
-		return Flow{State: s.table.states.full[states.names[0]].decl}, nil
-	case len(signals.names) == 1 && len(states.names) == 0:
-		return Flow{Signal: s.table.signals.full[signals.names[0]].decl}, nil
-	case len(states.names)+len(signals.names) > 0:
-		return Flow{}, s.ambiguousFlow(ref, states.names, signals.names)
+	case len(states.defs) == 1 && len(signals.defs) == 0:
+		return Flow{State: states.defs[0].decl}, nil
+	case len(signals.defs) == 1 && len(states.defs) == 0:
+		return Flow{Signal: signals.defs[0].decl}, nil
+	case len(states.defs)+len(signals.defs) > 0:
+		return Flow{}, ambiguousFlow(ref, states.defs, signals.defs)
 	case s.hidden("state", a) || s.hidden("signal", a):
 		return Flow{}, nil
 	}
 	if s.quiet {
 		return Flow{}, &notShown
 	}
-	full := a.Group != ""
-	return Flow{}, s.unknown(ref, a, "state or signal", s.table.states.words(full), s.table.signals.words(full))
+	return Flow{}, s.unknown(ref, a, "state or signal", slices.Concat(s.table.states.words(a), s.table.signals.words(a)))
 }
 
-func (s Scope) ambiguousFlow(ref unit.String, states, signals []plan.Name) *diag.Diagnostic {
+func ambiguousFlow(ref unit.String, states []definition[State], signals []definition[Signal]) *diag.Diagnostic {
 	d := &diag.Diagnostic{
 		Code:     AmbiguousName,
 		Severity: diag.Error,
@@ -162,35 +161,51 @@ func (s Scope) ambiguousFlow(ref unit.String, states, signals []plan.Name) *diag
 	}
 	if len(states) == 0 || len(signals) == 0 {
 		d.Message = fmt.Sprintf("%q is defined in several groups", ref.Value)
-		d.Help = "write the full address: " + list(slices.Concat(states, signals))
+		d.Help = "write the full address: " + list(slices.Concat(namesOf(states), namesOf(signals)))
 	}
-	for _, n := range states {
-		d.Labels = append(d.Labels, diag.Label{At: s.table.states.full[n].at, Message: fmt.Sprintf("state %q", n)})
-	}
-	for _, n := range signals {
-		d.Labels = append(d.Labels, diag.Label{At: s.table.signals.full[n].at, Message: fmt.Sprintf("signal %q", n)})
-	}
-	d.Labels = slices.DeleteFunc(d.Labels, func(l diag.Label) bool { return l.At.IsZero() })
+	d.Labels = slices.Concat(labels("state", states), labels("signal", signals))
 	return d
 }
 
-// found is the definitions that an address may mean.
-type found struct {
-	names []plan.Name
-	near  bool // the one in the group itself, or the one with the full name
+// labels shows where units are defined that are not builtin.
+func labels[T any](kind string, defs []definition[T]) []diag.Label {
+	var all []diag.Label
+	for _, d := range defs {
+		if !d.at.IsZero() {
+			all = append(all, diag.Label{At: d.at, Message: fmt.Sprintf("%s %q", kind, d.name)})
+		}
+	}
+	return all
 }
 
-func (s *space[T]) candidates(group string, a grammar.Address) found {
+// found is the definitions that an address may mean. Of many, it has the first few.
+type found[T any] struct {
+	defs []definition[T]
+	near bool // the one in the group itself, or the one with the full name
+}
+
+// maxFound is more than a diagnostic lists.
+const maxFound = maxListed + 1
+
+func (s *space[T]) candidates(group string, a grammar.Address) found[T] {
 	if a.Group != "" {
 		group = a.Group
 	}
-	if own := plan.MakeName(group, a.Name); s.full[own].decl != nil {
-		return found{names: []plan.Name{own}, near: true}
+	if i, ok := s.full[plan.MakeName(group, a.Name)]; ok {
+		return found[T]{defs: s.defs[i : i+1], near: true}
 	}
-	if a.Group != "" {
-		return found{}
+	first, ok := s.short[a.Name]
+	switch {
+	case !ok || a.Group != "":
+		return found[T]{}
+	case s.defs[first].next == none:
+		return found[T]{defs: s.defs[first : first+1]}
 	}
-	return found{names: s.short[a.Name]}
+	var f found[T]
+	for i := first; i != none && len(f.defs) < maxFound; i = s.defs[i].next {
+		f.defs = append(f.defs, s.defs[i])
+	}
+	return f
 }
 
 func find[T any](s Scope, in *space[T], ref unit.String) (*T, *diag.Diagnostic) {
@@ -198,19 +213,19 @@ func find[T any](s Scope, in *space[T], ref unit.String) (*T, *diag.Diagnostic) 
 	if bad != nil {
 		return nil, bad
 	}
-	names := in.candidates(s.group, a).names
+	defs := in.candidates(s.group, a).defs
 	switch {
-	case len(names) == 1:
-		return in.full[names[0]].decl, nil
-	case len(names) > 1:
-		return nil, ambiguous(in, ref, names)
+	case len(defs) == 1:
+		return defs[0].decl, nil
+	case len(defs) > 1:
+		return nil, ambiguous(in.kind, ref, defs)
 	case s.hidden(in.kind, a):
 		return nil, nil
 	}
 	if s.quiet {
 		return nil, &notShown
 	}
-	return nil, s.unknown(ref, a, in.kind, in.words(a.Group != ""))
+	return nil, s.unknown(ref, a, in.kind, in.words(a))
 }
 
 func (s Scope) parse(ref unit.String) (grammar.Address, *diag.Diagnostic) {
@@ -240,26 +255,29 @@ func (g Gap) covers(group string) bool {
 	return g.Group == "/" || g.Group == group || strings.HasSuffix(g.Group, "/") && strings.HasPrefix(group, g.Group)
 }
 
-func ambiguous[T any](in *space[T], ref unit.String, names []plan.Name) *diag.Diagnostic {
-	d := &diag.Diagnostic{
+func ambiguous[T any](kind string, ref unit.String, defs []definition[T]) *diag.Diagnostic {
+	return &diag.Diagnostic{
 		Code:     AmbiguousName,
 		Severity: diag.Error,
-		Message:  fmt.Sprintf("%s %q is defined in several groups", in.kind, ref.Value),
+		Message:  fmt.Sprintf("%s %q is defined in several groups", kind, ref.Value),
 		At:       ref.At,
-		Help:     "write the full address: " + list(names),
+		Help:     "write the full address: " + list(namesOf(defs)),
+		Labels:   labels(kind, defs),
 	}
-	for _, n := range names {
-		if at := in.full[n].at; !at.IsZero() {
-			d.Labels = append(d.Labels, diag.Label{At: at, Message: fmt.Sprintf("%s %q", in.kind, n)})
-		}
+}
+
+func namesOf[T any](defs []definition[T]) []plan.Name {
+	names := make([]plan.Name, len(defs))
+	for i, d := range defs {
+		names[i] = d.name
 	}
-	return d
+	return names
 }
 
 // notShown is what a quiet scope says of a name that nobody has.
 var notShown = diag.Diagnostic{Code: UnknownName, Severity: diag.Error, Message: "unknown name"}
 
-func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words ...[]string) *diag.Diagnostic {
+func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words [][]string) *diag.Diagnostic {
 	d := &diag.Diagnostic{
 		Code:     UnknownName,
 		Severity: diag.Error,
@@ -287,22 +305,25 @@ func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words ..
 // otherKind returns a kind that does define what a names, "" if none does.
 func (s Scope) otherKind(a grammar.Address) string {
 	t := s.table
-	for _, k := range []struct {
-		kind  string
-		found found
-	}{
-		{"socket", t.sockets.candidates(s.group, a)},
-		{"service", t.services.candidates(s.group, a)},
-		{"state", t.states.candidates(s.group, a)},
-		{"signal", t.signals.candidates(s.group, a)},
-		{"timer", t.timers.candidates(s.group, a)},
-		{"permission", t.permissions.candidates(s.group, a)},
-	} {
-		if len(k.found.names) > 0 {
-			return k.kind
-		}
+	switch {
+	case defines(&t.sockets, s.group, a):
+		return "socket"
+	case defines(&t.services, s.group, a):
+		return "service"
+	case defines(&t.states, s.group, a):
+		return "state"
+	case defines(&t.signals, s.group, a):
+		return "signal"
+	case defines(&t.timers, s.group, a):
+		return "timer"
+	case defines(&t.permissions, s.group, a):
+		return "permission"
 	}
 	return ""
+}
+
+func defines[T any](in *space[T], group string, a grammar.Address) bool {
+	return len(in.candidates(group, a).defs) > 0
 }
 
 // nearestTo finds the word that an address was meant to be. The right name with
@@ -355,29 +376,20 @@ func (t *Table) nearest(written string, words ...[]string) (string, bool) {
 
 // words lists the names that a misspelt address is compared with: full ones for
 // an address with a group, both forms otherwise.
-func (s *space[T]) words(full bool) []string {
-	if s.fullWords == nil {
-		s.fullWords = make([]string, 0, len(s.order))
-		s.allWords = make([]string, 0, len(s.order)+len(s.short))
-		for _, n := range s.order {
-			s.fullWords = append(s.fullWords, string(n))
-			if short := n.Short(); s.short[short][0] == n {
-				s.allWords = append(s.allWords, short)
-			}
-		}
-		s.allWords = append(s.allWords, s.fullWords...)
+func (s *space[T]) words(a grammar.Address) [][]string {
+	if a.Group != "" {
+		return [][]string{s.names}
 	}
-	if full {
-		return s.fullWords
-	}
-	return s.allWords
+	return [][]string{s.shorts, s.names}
 }
 
+// maxListed is how many names a diagnostic lists.
+const maxListed = 10
+
 func list(names []plan.Name) string {
-	const most = 10
 	shown := make([]string, 0, len(names))
 	for i, n := range names {
-		if i == most {
+		if i == maxListed {
 			shown = append(shown, "…")
 			break
 		}

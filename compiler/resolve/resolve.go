@@ -238,23 +238,24 @@ func (s *space[T]) declare(name plan.Name, d *T, at unit.String, ds *diag.List) 
 	if at.Value == "" {
 		return false
 	}
-	first, taken := s.full[name]
+	i, taken := s.full[name]
 	if !taken {
-		s.add(name, entry[T]{decl: d, at: at.At})
+		s.add(name, d, at.At)
 		return true
 	}
+	first := s.defs[i].at
 	problem := diag.Diagnostic{
 		Code:     DuplicateName,
 		Severity: diag.Error,
 		Message:  fmt.Sprintf("%s %q is defined twice", s.kind, name),
 		At:       at.At,
 		Help:     fmt.Sprintf("rename one of them: a %s needs a name that no other %s of its group has", s.kind, s.kind),
-		Labels:   []diag.Label{{At: first.at, Message: "first defined here"}},
+		Labels:   []diag.Label{{At: first, Message: "first defined here"}},
 	}
 	if s.kind == "variable" {
 		problem.Help = "rename one of them: the names of variables have no group"
 	}
-	if first.at.IsZero() {
+	if first.IsZero() {
 		problem.Code = RedefinedBuiltin
 		problem.Message = fmt.Sprintf("%s %q is builtin", s.kind, name)
 		problem.Help = fmt.Sprintf("remove it and use the builtin %s, or give it another name", s.kind)
@@ -264,33 +265,50 @@ func (s *space[T]) declare(name plan.Name, d *T, at unit.String, ds *diag.List) 
 	return true
 }
 
-// entry is one definition and the place of its name, which is zero for a
+// definition is one definition and the place of its name, which is zero for a
 // builtin.
-type entry[T any] struct {
+type definition[T any] struct {
+	name plan.Name
 	decl *T
 	at   source.Place
+
+	// The next definition that has the same name in another group, and, for the first
+	// of them, the last one.
+	next, last int32
 }
 
-// space is the namespace of one kind.
+// space is the namespace of one kind. What finds a definition has its index.
 type space[T any] struct {
-	kind  string
-	full  map[plan.Name]entry[T]
-	short map[string][]plan.Name // in the order of declaration
-	order []plan.Name            // the keys of full, too
-
-	// What words returns, once somebody has asked.
-	fullWords, allWords []string
+	kind   string
+	defs   []definition[T] // in the order of declaration
+	full   map[plan.Name]int32
+	short  map[string]int32 // the name without its group, to the first of that name
+	names  []string         // those of defs
+	shorts []string         // the keys of short, in the order of declaration
 }
+
+// none is no definition.
+const none = -1
 
 // newSpace returns a namespace with room for so many names.
 func newSpace[T any](kind string, room int) space[T] {
 	return space[T]{
-		kind: kind, full: make(map[plan.Name]entry[T], room), short: make(map[string][]plan.Name, room), order: make([]plan.Name, 0, room),
+		kind: kind, defs: make([]definition[T], 0, room), full: make(map[plan.Name]int32, room), short: make(map[string]int32, room),
+		names: make([]string, 0, room), shorts: make([]string, 0, room),
 	}
 }
 
-func (s *space[T]) add(name plan.Name, e entry[T]) {
-	s.full[name] = e
-	s.order = append(s.order, name)
-	s.short[name.Short()] = append(s.short[name.Short()], name)
+func (s *space[T]) add(name plan.Name, d *T, at source.Place) {
+	i, short := int32(len(s.defs)), name.Short()
+	s.defs = append(s.defs, definition[T]{name: name, decl: d, at: at, next: none, last: i})
+	s.names = append(s.names, string(name))
+	s.full[name] = i
+	first, shared := s.short[short]
+	if !shared {
+		s.short[short] = i
+		s.shorts = append(s.shorts, short)
+		return
+	}
+	s.defs[s.defs[first].last].next = i
+	s.defs[first].last = i
 }

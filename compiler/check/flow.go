@@ -122,23 +122,21 @@ func (p *Program) analyse() {
 			states[string(s.Name)] = shape
 		}
 	}
-	signals := make(map[string]sat.Shape, len(p.Table.Signals))
 	for _, s := range p.Table.Signals {
 		p.flow.untyped = p.flow.untyped || s.Payload == 0
-		if _, again := signals[string(s.Name)]; !again {
-			signals[string(s.Name)] = signalShape(&s.Signal)
-		}
 	}
 	p.flow.solver = sat.Solver{
 		State:  func(name string) sat.Shape { return states[name] },
-		Signal: func(name string) sat.Shape { return signals[name] },
+		Signal: func(name string) sat.Shape { return signalShape(p.Table.SignalNamed(plan.Name(name))) },
 		Steps:  sat.Budget(len(p.flow.conditions)),
 	}
 	p.flow.uses = p.collectUses()
 	p.flow.order = p.collectOrder()
 	p.flow.owned, p.flow.disabled = map[plan.Name][]plan.Name{}, map[plan.Name]bool{}
 	for _, s := range p.Sockets {
-		p.flow.disabled[s.Name] = !s.enabled()
+		if !s.enabled() {
+			p.flow.disabled[s.Name] = true
+		}
 		if s.Owner != nil && (s.Unit.Accept.Value || s.Unit.Lifecycle.Value == string(plan.Owned)) {
 			p.flow.owned[s.Name] = append(p.flow.owned[s.Name], s.Owner.Name)
 		}
@@ -162,7 +160,12 @@ func stateShape(s *plan.State) sat.Shape {
 
 // signalShape is what a signal can be. The fields that it takes over from what it
 // follows are no branch keys: nothing says that its payload has them.
-func signalShape(s *plan.Signal) sat.Shape { return sat.Shape{Kind: s.Payload} }
+func signalShape(s *resolve.Signal) sat.Shape {
+	if s == nil {
+		return sat.Shape{}
+	}
+	return sat.Shape{Kind: s.Payload}
+}
 
 func (p *Program) collectConditions() {
 	add := func(kind string, name plan.Name, field string, list unit.Conditions, e *cond.Expr, all bool) {

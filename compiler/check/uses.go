@@ -60,10 +60,14 @@ func (p *Program) collectUses() *uses {
 		}
 	}
 	for _, s := range p.Table.States {
-		u.open[reference{"state", s.Name}] = s.Builtin || s.Unit.Permissions.Set()
+		if s.Builtin || s.Unit.Permissions.Set() {
+			u.open[reference{"state", s.Name}] = true
+		}
 	}
 	for _, s := range p.Table.Signals {
-		u.open[reference{"signal", s.Name}] = s.Builtin || s.Unit.Permissions.Set()
+		if s.Builtin || s.Unit.Permissions.Set() {
+			u.open[reference{"signal", s.Name}] = true
+		}
 	}
 	u.collectPermissions(p)
 	u.collectNames(p)
@@ -83,8 +87,12 @@ func (u *uses) collectNames(p *Program) {
 		}
 	}
 	for _, s := range p.States {
-		u.derived[reference{"state", s.Name}] = s.Unit.After.Set() || s.Unit.ActivateOnNone.Set()
-		u.elsewise[reference{"state", s.Name}] = s.Unit.ActivateOnNone.Set()
+		if s.Unit.After.Set() || s.Unit.ActivateOnNone.Set() {
+			u.derived[reference{"state", s.Name}] = true
+		}
+		if s.Unit.ActivateOnNone.Set() {
+			u.elsewise[reference{"state", s.Name}] = true
+		}
 		for _, absent := range s.Absent {
 			state(absent)
 			if absent != nil {
@@ -95,7 +103,9 @@ func (u *uses) collectNames(p *Program) {
 		variable(s.Variable)
 	}
 	for _, s := range p.Signals {
-		u.derived[reference{"signal", s.Name}] = s.Unit.After.Set()
+		if s.Unit.After.Set() {
+			u.derived[reference{"signal", s.Name}] = true
+		}
 	}
 	for _, s := range p.Services {
 		state(s.Branching)

@@ -107,7 +107,7 @@ func scan(text string, lenient bool) (*layout, *limitError) {
 	if strings.HasPrefix(text, source.BOM) {
 		s.at = len(source.BOM)
 	}
-	const likely = 1024 // of more headers, nobody knows whether they are any
+	const likely = 100_000 // of more, nobody knows whether they are headers
 	s.lay.segments = make([]segment, 1, 1+min(strings.Count(text, "\n["), likely))
 	s.lay.segments[0] = segment{start: s.at, head: s.at}
 	s.run()

@@ -107,6 +107,13 @@ func (m *meter) distance(b string, limit int) int {
 	if d := len(s) - len(t); d > limit || -d > limit {
 		return limit + 1
 	}
+	// What both begin and end with is no difference; names of units often share much.
+	for len(s) > 0 && len(t) > 0 && s[0] == t[0] {
+		s, t = s[1:], t[1:]
+	}
+	for len(s) > 0 && len(t) > 0 && s[len(s)-1] == t[len(t)-1] {
+		s, t = s[:len(s)-1], t[:len(t)-1]
+	}
 	if len(m.next) <= len(t) {
 		n := len(t) + 16
 		m.above2, m.above, m.next = make([]int, n), make([]int, n), make([]int, n)

@@ -82,6 +82,14 @@ func (s Scope) Variable(ref unit.String) (*Variable, *diag.Diagnostic) {
 	return nil, d
 }
 
+// SignalNamed returns the signal with that full name, nil if there is none.
+func (t *Table) SignalNamed(name plan.Name) *Signal {
+	if i, ok := t.signals.full[name]; ok {
+		return t.signals.defs[i].decl
+	}
+	return nil
+}
+
 // Permission returns the permission that ref names or whose id it is.
 func (s Scope) Permission(ref unit.PermissionRef) (*Permission, *diag.Diagnostic) {
 	if !ref.ID.Set() {

@@ -243,9 +243,16 @@ func (s *space[T]) declare(name plan.Name, d *T, at unit.String, ds *diag.List) 
 		s.add(name, d, at.At)
 		return true
 	}
-	first := s.defs[i].at
+	first, code := s.defs[i].at, DuplicateName
+	if first.IsZero() {
+		code = RedefinedBuiltin
+	}
+	if ds.Full(code, diag.Error) {
+		ds.Omit(code, diag.Error, 1)
+		return true
+	}
 	problem := diag.Diagnostic{
-		Code:     DuplicateName,
+		Code:     code,
 		Severity: diag.Error,
 		Message:  fmt.Sprintf("%s %q is defined twice", s.kind, name),
 		At:       at.At,
@@ -256,7 +263,6 @@ func (s *space[T]) declare(name plan.Name, d *T, at unit.String, ds *diag.List) 
 		problem.Help = "rename one of them: the names of variables have no group"
 	}
 	if first.IsZero() {
-		problem.Code = RedefinedBuiltin
 		problem.Message = fmt.Sprintf("%s %q is builtin", s.kind, name)
 		problem.Help = fmt.Sprintf("remove it and use the builtin %s, or give it another name", s.kind)
 		problem.Labels = nil

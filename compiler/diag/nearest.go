@@ -31,6 +31,9 @@ func Nearest(word string, candidates []string) (string, bool) {
 		if foldsTo(c, folded) {
 			return c, true
 		}
+		if limit == 0 {
+			continue // nothing is nearer than the best one
+		}
 		if d := m.distance(c, limit); d <= limit && (d <= third || sameStart(folded, c)) {
 			// Only something nearer replaces it.
 			best, found, limit = c, true, d-1

@@ -3,33 +3,21 @@
 package plugins
 
 import (
-	_ "embed"
 	"sync"
 
 	"github.com/rind-sockets/rind/plugins/manifest"
 )
 
-//go:embed tcp/tcp.rindplugin.toml
-var tcp []byte
-
-//go:embed udp/udp.rindplugin.toml
-var udp []byte
-
-//go:embed uds/uds.rindplugin.toml
-var uds []byte
-
 // Builtin returns the manifests of tcp, udp and uds, in this order. They are
 // shared and read-only.
-func Builtin() []*manifest.Manifest { return builtin() }
+func Builtin() []*manifest.Manifest { return ready() }
 
-var builtin = sync.OnceValue(func() []*manifest.Manifest {
-	var all []*manifest.Manifest
-	for _, text := range [][]byte{tcp, udp, uds} {
-		m, err := manifest.Parse(text)
-		if err != nil {
-			panic(err) // the texts are part of this program; a test parses them
-		}
-		all = append(all, m)
+// The manifests are part of the program as values, not as text: to parse them takes
+// as long as to compile a hundred units.
+var ready = sync.OnceValue(func() []*manifest.Manifest {
+	all := builtin()
+	for _, m := range all {
+		m.Ready()
 	}
 	return all
 })

@@ -13,9 +13,9 @@ import (
 // muchText is how much text is worth the millisecond that [useHugePages] takes: 250 units.
 const muchText = 64 << 10
 
-// hugePageRoom is what 10,000 units need. More is not asked for: behind the first
-// hundred megabytes a kernel has fewer huge pages at hand, and makes some.
-const hugePageRoom = 128 << 20
+// hugePageRoom is what 1,500 units need. More is not asked for: of many huge pages a
+// kernel has some to make first, and a virtual machine some to get from its host.
+const hugePageRoom = 32 << 20
 
 // useHugePages makes the kernel give the heap pages of 2 MiB, where it gives them to
 // those who ask (transparent_hugepage/enabled is "madvise"): a page of 4 KiB is a page

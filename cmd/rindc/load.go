@@ -15,7 +15,6 @@ import (
 
 	"github.com/rind-sockets/rind/compiler"
 	"github.com/rind-sockets/rind/compiler/scenario"
-	"github.com/rind-sockets/rind/plugins"
 	"github.com/rind-sockets/rind/plugins/lock"
 	"github.com/rind-sockets/rind/plugins/manifest"
 )
@@ -64,10 +63,6 @@ func (l *loader) inputs() []compiler.Input {
 }
 
 func (l *loader) load(paths []string) {
-	// The manifests take as long as a hundred unit files. They are parsed while these
-	// are read; who needs them waits for what is left.
-	go plugins.Builtin()
-
 	l.files = map[string]compiler.Input{}
 	if slices.Contains(paths, compiler.Stdin) {
 		l.readStdin() // first: it stands for a file that another path may lead to

@@ -3,6 +3,8 @@
 package check
 
 import (
+	"slices"
+
 	"github.com/rind-sockets/rind/compiler/diag"
 	"github.com/rind-sockets/rind/compiler/resolve"
 	"github.com/rind-sockets/rind/plugins/manifest"
@@ -124,11 +126,25 @@ func Check(table *resolve.Table, transports []*manifest.Manifest, opts Options, 
 		each = inTurn
 	}
 	p := bind(table, transports, each, ds)
-	for i := range Rules {
-		if Rules[i].Strict && !opts.Strict {
-			continue
+	run := func(rules []Rule) {
+		for i := range rules {
+			if !rules[i].Strict || opts.Strict {
+				rules[i].Run(&Pass{Program: p, rule: &rules[i], strict: opts.Strict, ds: ds})
+			}
 		}
-		Rules[i].Run(&Pass{Program: p, rule: &Rules[i], strict: opts.Strict, ds: ds})
 	}
+	// Which units ever start takes longest to find out, and needs nothing of what the
+	// rules before its own find: it is found out beside them.
+	first := slices.IndexFunc(Rules, func(r Rule) bool { return r.Code == neverStarts.Code })
+	wanted := ds.Errors() == 0 && !p.flow.switched
+	each(2, func(i int) {
+		switch {
+		case i == 0:
+			run(Rules[:first])
+		case wanted:
+			p.flow.reached = p.reach()
+		}
+	})
+	run(Rules[first:])
 	return p
 }

@@ -28,6 +28,7 @@ type analysis struct {
 	disabled   map[plan.Name]bool        // sockets
 	uses       *uses
 	order      *order
+	reached    *reached // nil: nobody wants to know
 }
 
 // undecided is a question that the solver has no answer to.
@@ -108,7 +109,7 @@ var switches = []plan.Name{
 }
 
 // analyse prepares the analysis of a program whose units are bound.
-func (p *Program) analyse() {
+func (p *Program) analyse(each func(n int, do func(i int))) {
 	p.collectConditions()
 	p.collectHooks()
 	states := make(map[string]sat.Shape, len(p.Table.States))
@@ -130,8 +131,13 @@ func (p *Program) analyse() {
 		Signal: func(name string) sat.Shape { return signalShape(p.Table.SignalNamed(plan.Name(name))) },
 		Steps:  sat.Budget(len(p.flow.conditions)),
 	}
-	p.flow.uses = p.collectUses()
-	p.flow.order = p.collectOrder()
+	each(2, func(i int) {
+		if i == 0 {
+			p.flow.uses = p.collectUses()
+		} else {
+			p.flow.order = p.collectOrder()
+		}
+	})
 	p.flow.owned, p.flow.disabled = map[plan.Name][]plan.Name{}, map[plan.Name]bool{}
 	for _, s := range p.Sockets {
 		if !s.enabled() {

@@ -104,7 +104,7 @@ func bind(table *resolve.Table, transports []*manifest.Manifest, each func(n int
 		p.Timers = append(p.Timers, parts[i].Timers...)
 		p.Permissions = append(p.Permissions, parts[i].Permissions...)
 	}
-	p.analyse()
+	p.analyse(each)
 	p.conflicts = p.findConflicts()
 	return p
 }

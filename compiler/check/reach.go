@@ -24,7 +24,11 @@ const maxMentions = 1000
 
 // reach computes what can come about.
 func (p *Program) reach() *reached {
-	r := &reached{program: p, happens: make(map[reference]bool, len(p.Sockets)+len(p.Services)), hooks: map[reference][]*hook{}, follows: map[reference][]*condition{}}
+	flows, units := len(p.Table.States)+len(p.Table.Signals), len(p.Sockets)+len(p.Services)
+	r := &reached{
+		program: p, happens: make(map[reference]bool, flows+units),
+		hooks: make(map[reference][]*hook, min(units, len(p.flow.hooks))), follows: make(map[reference][]*condition, flows),
+	}
 	for _, h := range p.flow.hooks {
 		unit := reference{h.kind, h.name}
 		r.hooks[unit] = append(r.hooks[unit], h)

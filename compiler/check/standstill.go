@@ -27,11 +27,11 @@ type wait struct {
 }
 
 // standstills finds the units that only a command can start, because they wait
-// for each other.
+// for each other. What can come about has been found out.
 func (p *Program) standstills() []standstill {
 	var waits []wait
 	number := map[reference]int{}
-	r := p.reach()
+	r := p.flow.reached
 	for _, c := range p.flow.conditions {
 		if c.field == "stop-on" || r.happens[c.unit()] {
 			continue

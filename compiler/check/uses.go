@@ -44,9 +44,10 @@ type uses struct {
 
 // collectUses finds all uses of states and signals in conditions and triggers.
 func (p *Program) collectUses() *uses {
+	flows := len(p.Table.States) + len(p.Table.Signals)
 	u := &uses{
-		setters: map[reference][]setter{}, waiters: map[reference][]waiter{},
-		named: map[reference]bool{}, open: map[reference]bool{}, derived: map[reference]bool{},
+		setters: make(map[reference][]setter, flows), waiters: make(map[reference][]waiter, flows),
+		named: make(map[reference]bool, flows), open: map[reference]bool{}, derived: map[reference]bool{},
 		absent: map[reference][]plan.Name{}, elsewise: map[reference]bool{},
 	}
 	for _, c := range p.flow.conditions {

@@ -21,7 +21,7 @@ import (
 
 func main() {
 	rindc := flag.String("rindc", "bin/rindc", "the `program` to measure")
-	runs := flag.Int("runs", 5, "how often each thing is measured; the fastest run counts")
+	runs := flag.Int("runs", 5, "how often each thing is measured at least; the fastest run counts")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -73,7 +73,7 @@ func run(ctx context.Context, w io.Writer, rindc string, runs int) (err error) {
 	systemd, skipped := b.systemd(ctx, systemdUnits)
 
 	var out strings.Builder
-	fmt.Fprintf(&out, "%d processors, %s, fastest of %d runs\n\n", runtime.GOMAXPROCS(0), runtime.Version(), runs)
+	fmt.Fprintf(&out, "%d processors, %s, fastest of %d runs, or of those of two seconds\n\n", runtime.GOMAXPROCS(0), runtime.Version(), runs)
 	fmt.Fprintf(&out, "%7s  %12s  %22s  %22s  %8s\n", "units", "TOML decoder", "compile and encode", "rindc check", "max RSS")
 	for i, n := range sizes {
 		in, err := b.inProcess(ctx, n)

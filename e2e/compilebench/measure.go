@@ -21,8 +21,14 @@ import (
 	"github.com/rind-sockets/rind/compiler/workload"
 )
 
-// limit is how long one run of a program may take.
-const limit = 2 * time.Minute
+const (
+	// limit is how long one run of a program may take.
+	limit = 2 * time.Minute
+
+	// least is how long everything is measured: a few runs of some milliseconds say
+	// more of what else the machine does.
+	least = 2 * time.Second
+)
 
 type bench struct {
 	dir   string // for everything that is written
@@ -91,7 +97,7 @@ func (b *bench) systemd(ctx context.Context, n int) (usage, error) {
 // and returns an error when that is not what is to be measured.
 func (b *bench) program(ctx context.Context, judge func(err error, out string) error, env []string, name string, args ...string) (usage, error) {
 	var best usage
-	for range b.runs {
+	for start, n := time.Now(), 0; b.more(start, n); n++ {
 		wall, rss, err := once(ctx, judge, env, name, args...)
 		if err != nil {
 			return usage{}, err
@@ -154,19 +160,23 @@ func (b *bench) inProcess(ctx context.Context, n int) (inProcess, error) {
 	return inProcess{decode: decode, compile: compile}, err
 }
 
+// more reports whether something is to be measured again that has been n times since
+// start.
+func (b *bench) more(start time.Time, n int) bool { return n < b.runs || time.Since(start) < least }
+
 // fastest returns how long the fastest run of f takes, each on a clean heap.
 func (b *bench) fastest(ctx context.Context, f func() error) (time.Duration, error) {
 	var best time.Duration
-	for range b.runs {
+	for start, n := time.Now(), 0; b.more(start, n); n++ {
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}
 		runtime.GC()
-		start := time.Now()
+		began := time.Now()
 		if err := f(); err != nil {
 			return 0, err
 		}
-		if d := time.Since(start); best == 0 || d < best {
+		if d := time.Since(began); best == 0 || d < best {
 			best = d
 		}
 	}

@@ -92,6 +92,23 @@ func (m *Manifest) Scheme(name string) (*Scheme, bool) {
 	return &m.Schemes[i], true
 }
 
+// Ready makes a manifest usable that does not come from [Parse] but was written as a
+// value, such as Parse returns. It panics, when they are first used, at patterns that
+// Parse would refuse.
+func (m *Manifest) Ready() {
+	for i := range m.Schemes {
+		s := &m.Schemes[i]
+		if s.Address != "" {
+			s.address = pattern(whole(s.Address))
+		}
+		for j := range s.Options {
+			if o := &s.Options[j]; o.Pattern != "" {
+				o.pattern = pattern(whole(o.Pattern))
+			}
+		}
+	}
+}
+
 // Digest returns the digest of SHA256 as bytes, as Describe answers it.
 func (m *Manifest) Digest() []byte {
 	b, err := hex.DecodeString(strings.TrimPrefix(m.SHA256, "sha256:"))
@@ -229,13 +246,16 @@ func pattern(text string) func() *regexp.Regexp {
 // its groups, and what compiles it when the first string is matched: that is work, and
 // most units use few options.
 func anchored(text string) (match func() *regexp.Regexp, groups []string, err error) {
-	text = `^(?:` + text + `)$`
+	text = whole(text)
 	re, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
 		return nil, nil, err
 	}
 	return pattern(text), re.CapNames(), nil
 }
+
+// whole makes an expression one for the whole of a string.
+func whole(text string) string { return `^(?:` + text + `)$` }
 
 func (f *file) manifest() (*Manifest, error) {
 	switch {

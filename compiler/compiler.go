@@ -145,22 +145,24 @@ func sourcesOf(inputs []Input, files []*unit.File) []plan.Source {
 // the files in the order of the inputs, and where units of them are missing.
 func decodeAll(inputs []Input, index *decode.Index, ds *diag.List) (files []*unit.File, gaps []resolve.Gap) {
 	files = make([]*unit.File, len(inputs))
-	found := make([]*diag.List, len(inputs))
+	decoded := make([]decode.Decoded, len(inputs))
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(inputs)) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(inputs); i = int(next.Add(1)) - 1 {
 				in := inputs[i]
-				files[i], found[i] = decode.File(&source.File{Name: in.Name, Text: in.Text}, in.Group)
+				decoded[i] = decode.Decode(&source.File{Name: in.Name, Text: in.Text}, in.Group)
 			}
 		})
 	}
 	workers.Wait()
-	for i, list := range found {
-		ds.Append(list)
-		if list.Errors() > 0 {
-			gaps = append(gaps, gapsOf(files[i], list, index)...)
+	for i, d := range decoded {
+		files[i] = d.File
+		index.Keep(d)
+		ds.Append(d.Diags)
+		if d.Diags.Errors() > 0 {
+			gaps = append(gaps, gapsOf(d.File, d.Diags, index)...)
 		}
 	}
 	return files, gaps

@@ -14,16 +14,35 @@ import (
 	"github.com/rind-sockets/rind/compiler/unit"
 )
 
-// File decodes a unit file whose units belong to group. It reports everything
+// Decoded is what comes of a file.
+type Decoded struct {
+	File  *unit.File
+	Diags *diag.List
+
+	text string
+	lay  *layout // nil: it has none, or the file is small
+}
+
+// Decode decodes a unit file whose units belong to group. It reports everything
 // that is wrong in the file and returns what could be bound: a unit with an
 // error inside is marked as broken and kept if it has a name.
-func File(src *source.File, group string) (*unit.File, *diag.List) {
+func Decode(src *source.File, group string) Decoded {
 	d := decoder{src: src, group: group}
 	d.begin()
 	if d.readable() {
 		d.file()
 	}
-	return d.out, d.diags
+	out := Decoded{File: d.out, Diags: d.diags}
+	if len(d.text) >= large {
+		out.text, out.lay = d.text, d.lay
+	}
+	return out
+}
+
+// File is [Decode] for somebody who has no use for an [Index].
+func File(src *source.File, group string) (*unit.File, *diag.List) {
+	d := Decode(src, group)
+	return d.File, d.Diags
 }
 
 type decoder struct {

@@ -67,6 +67,24 @@ func HeaderLine(f *source.File, kind string, unit int) int {
 	return x.HeaderLine(f, kind, unit)
 }
 
+// large is the size in bytes of a file whose headers are not looked for twice.
+const large = 1 << 20
+
+// Keep makes use of what decoding a file has found out, so that the headers of a
+// large one need not be looked for again.
+func (x *Index) Keep(d Decoded) {
+	if d.lay != nil {
+		x.add(d.File.Source, &fileIndex{text: d.text, lay: d.lay, units: map[int]*node{}})
+	}
+}
+
+func (x *Index) add(f *source.File, fi *fileIndex) {
+	if x.files == nil {
+		x.files = map[*source.File]*fileIndex{}
+	}
+	x.files[f] = fi
+}
+
 func (x *Index) file(f *source.File) *fileIndex {
 	if fi, ok := x.files[f]; ok {
 		return fi
@@ -78,10 +96,7 @@ func (x *Index) file(f *source.File) *fileIndex {
 			fi.lay = lay
 		}
 	}
-	if x.files == nil {
-		x.files = map[*source.File]*fileIndex{}
-	}
-	x.files[f] = fi
+	x.add(f, fi)
 	return fi
 }
 

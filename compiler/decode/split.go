@@ -101,8 +101,7 @@ func scan(text string, lenient bool) (*layout, *limitError) {
 		text:    text,
 		lenient: lenient,
 		lay:     &layout{units: map[string][]int{}, open: map[int]int{}},
-		last:    map[string]int{},
-		values:  map[string]int{},
+		kinds:   map[string]*kindState{},
 	}
 	if strings.HasPrefix(text, source.BOM) {
 		s.at = len(source.BOM)
@@ -134,8 +133,10 @@ type scanner struct {
 	at      int
 	lenient bool
 	lay     *layout
-	last    map[string]int // kind to the last segment of its last unit
-	values  map[string]int // kind to the values of its last unit; "": of what is in none
+	kinds   map[string]*kindState // of which there are units
+	current string                // the kind that was looked up last
+	state   *kindState            // its state, if that was found
+	outside int                   // values in no unit
 	bad     *limitError
 
 	stack    []bracket
@@ -147,6 +148,22 @@ type scanner struct {
 
 	// onKey, if set, gets each key of a line and the first byte of its value.
 	onKey func(key string, value byte)
+}
+
+// kindState is what is known of the units of a kind.
+type kindState struct {
+	units  []int // their first segments
+	last   int   // the last segment of the last one
+	values int   // of the last one
+}
+
+// kind returns the state of a kind, nil if there is no unit of it. Most headers are
+// those of the same kind as the one before.
+func (s *scanner) kind(name string) *kindState {
+	if s.state == nil || s.current != name {
+		s.current, s.state = name, s.kinds[name]
+	}
+	return s.state
 }
 
 func (s *scanner) run() {
@@ -333,6 +350,11 @@ func (s *scanner) header() {
 	array := strings.HasPrefix(s.text[s.at:], "[[")
 	s.skipLine()
 	line := s.text[start:s.at]
+	if kind, ok := plainHeader(line); ok {
+		s.add(segment{start: start, head: start + len(kind) + len("[[]]"), kind: kind, parts: 1, array: true})
+		s.skipLine()
+		return
+	}
 	parts, n := headerKey(strings.TrimLeft(line, "["))
 	if len(parts) > maxParts {
 		s.fail(tooManyParts, start)
@@ -356,16 +378,21 @@ func (s *scanner) add(seg segment) {
 	s.closeSegment(seg.start)
 	i := len(s.lay.segments)
 	s.lay.segments = append(s.lay.segments, seg)
-	switch last, ok := s.last[seg.kind]; {
+	k := s.kind(seg.kind)
+	switch {
 	case seg.isUnit():
-		s.lay.units[seg.kind] = append(s.lay.units[seg.kind], i)
-		s.last[seg.kind] = i
-		if len(s.last) > maxKinds {
-			s.fail(tooManyKinds, seg.start)
+		if k == nil {
+			k = &kindState{}
+			s.kinds[seg.kind], s.state = k, k
+			if len(s.kinds) > maxKinds {
+				s.fail(tooManyKinds, seg.start)
+			}
 		}
-	case ok:
-		s.lay.segments[last].next = i
-		s.last[seg.kind] = i
+		k.units = append(k.units, i)
+		k.last = i
+	case k != nil:
+		s.lay.segments[k.last].next = i
+		k.last = i
 	}
 	if i > maxHeaders {
 		s.fail(tooManyHeaders, seg.start)
@@ -379,97 +406,24 @@ func (s *scanner) add(seg segment) {
 func (s *scanner) closeSegment(at int) {
 	seg := &s.lay.segments[len(s.lay.segments)-1]
 	seg.end = at
-	unit := ""
-	if _, ok := s.last[seg.kind]; ok {
-		unit = seg.kind
+	values := &s.outside
+	if k := s.kind(seg.kind); k != nil {
+		values = &k.values
 	}
 	if seg.isUnit() {
-		s.values[unit] = 0
+		*values = 0
 	}
-	if s.values[unit] += 1 + seg.values; s.values[unit] > maxValues {
+	if *values += 1 + seg.values; *values > maxValues {
 		s.fail(tooManyValues, seg.start)
 	}
 }
 
 func (s *scanner) finish() {
 	s.closeSegment(len(s.text))
+	for name, k := range s.kinds {
+		s.lay.units[name] = k.units
+	}
 	if len(s.stack) > 0 {
 		s.lay.open[len(s.lay.segments)-1] = s.stack[0].at
 	}
-}
-
-// isHeaderLine reports whether s starts with a line that is [[word]] and can be
-// nothing else.
-func isHeaderLine(s string) bool {
-	s = strings.TrimLeft(s, " \t")
-	if !strings.HasPrefix(s, "[[") {
-		return false
-	}
-	if i := strings.IndexByte(s, '\n'); i >= 0 {
-		s = s[:i]
-	}
-	word, rest, ok := strings.Cut(s[2:], "]]")
-	rest = strings.TrimLeft(rest, " \t\r")
-	if !ok || rest != "" && rest[0] != '#' {
-		return false
-	}
-	word = strings.Trim(word, " \t")
-	switch word {
-	case "", "true", "false", "inf", "nan":
-		return false
-	}
-	return strings.Trim(word, "abcdefghijklmnopqrstuvwxyz-") == ""
-}
-
-// headerLineIn returns where the first header line in s begins, or -1.
-func headerLineIn(s string) int {
-	for at := 0; ; {
-		i := strings.IndexByte(s[at:], '\n')
-		if i < 0 {
-			return -1
-		}
-		at += i + 1
-		if isHeaderLine(s[at:]) {
-			return at
-		}
-	}
-}
-
-// headerKey returns the parts of the key at the start of s and how many bytes
-// it has.
-func headerKey(s string) (parts []string, n int) {
-	for n < len(s) {
-		n += len(s[n:]) - len(strings.TrimLeft(s[n:], " \t"))
-		part, size := keyPart(s[n:])
-		if size == 0 {
-			return parts, n
-		}
-		parts = append(parts, part)
-		n += size
-		n += len(s[n:]) - len(strings.TrimLeft(s[n:], " \t"))
-		if n == len(s) || s[n] != '.' {
-			return parts, n
-		}
-		n++
-	}
-	return parts, n
-}
-
-// keyPart returns the part of a key at the start of s, and its length there.
-func keyPart(s string) (part string, n int) {
-	if s == "" {
-		return "", 0
-	}
-	if s[0] == '"' || s[0] == '\'' {
-		n, _, closed := grammar.StringLen(s)
-		if !closed {
-			return "", 0
-		}
-		return unquote(s[:n]).text, n
-	}
-	n = strings.IndexAny(s, " \t\r\n.=]#\"'")
-	if n < 0 {
-		n = len(s)
-	}
-	return s[:n], n
 }

@@ -18,6 +18,9 @@ const (
 
 	// tick is when a terminal shows again for how long units are in their states.
 	tick = time.Second
+
+	// farewell is how long a daemon that does not answer any more has to say that it ends.
+	farewell = 2 * time.Second
 )
 
 // watchStatus shows the status whenever something has happened, until the daemon
@@ -64,20 +67,30 @@ func redrawUntil(ctx context.Context, cmd *cobra.Command, c controlv1connect.Con
 			return err
 		}
 		due = nil
-		if err := drawStatus(ctx, w, c, args, asJSON); err != nil {
+		resp, err := askStatus(ctx, c)
+		if err != nil {
+			// What happened last may be that the daemon ends: it closes its socket first.
+			select {
+			case end := <-ended:
+				return end
+			case <-time.After(farewell):
+				return err
+			}
+		}
+		if err := drawStatus(w, resp, args, asJSON); err != nil {
 			return err
 		}
 	}
 }
 
-// drawStatus shows the status once, on a terminal in place of what was shown before.
-func drawStatus(ctx context.Context, w io.Writer, c controlv1connect.ControlServiceClient, args []string, asJSON bool) error {
+func askStatus(ctx context.Context, c controlv1connect.ControlServiceClient) (*controlv1.StatusResponse, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
 	defer cancel()
-	resp, err := c.Status(ctx, &controlv1.StatusRequest{})
-	if err != nil {
-		return err
-	}
+	return c.Status(ctx, &controlv1.StatusRequest{})
+}
+
+// drawStatus shows the status once, on a terminal in place of what was shown before.
+func drawStatus(w io.Writer, resp *controlv1.StatusResponse, args []string, asJSON bool) error {
 	parts, unknown := narrow(resp, args) // what is not there may come with a reload
 	out := &printer{w: w}
 	if asJSON {

@@ -121,9 +121,9 @@ func TestSignalGroupReachesStrays(t *testing.T) {
 			w.check(t)
 			g := newGroup(t, groups(t), "app@test")
 			said := filepath.Join(t.TempDir(), "said")
-			spec := shell(`trap 'echo main >> "$0"' USR1
+			spec := shell(`trap 'echo main >> "$0"; told=1' USR1
 setsid sh -c 'trap "echo stray >> \"$0\"; exit" USR1; echo ready; while :; do sleep 0.01; done' "$0" &
-wait; wait`)
+until [ "$told" ]; do sleep 0.01; done; wait`)
 			spec.Args = append(spec.Args, said)
 			spec.Cgroup, spec.Stderr = g, Null
 			p, _ := startPrinting(t, w, spec)

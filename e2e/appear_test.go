@@ -98,6 +98,17 @@ options = { freebind = false }
 			t.Errorf("the status of %s:\n%s", name, out)
 		}
 	}
+	// Until then they are tried from time to time as well, at first often.
+	for _, name := range []string{"v4", "v6", "link"} {
+		b.eventually(name+" is hardly tried any more", func() bool {
+			for line := range strings.Lines(b.log.String()) {
+				if strings.Contains(line, `"unit":"net@`+name+`"`) && strings.Contains(line, "at the latest in 8s") {
+					return true
+				}
+			}
+			return false
+		})
+	}
 	b.configure("addr", "add", "192.0.2.7/32", "dev", "lo")
 	opens("v4")
 	b.configure("addr", "add", "2001:db8::7/128", "dev", "lo")

@@ -13,9 +13,9 @@ import (
 // garbage. None at all would be no faster, since pages that were never used cost as
 // much.
 const (
-	// gcPercent lets the first collection wait for 96 MiB (4 MiB for each hundred),
-	// which is some 5,000 units, and the next ones for 25 times what lives.
-	gcPercent = 2400
+	// gcPercent lets the first collection wait for 48 MiB (4 MiB for each hundred),
+	// which is some 2,500 units, and the next ones for 13 times what lives.
+	gcPercent = 1200
 
 	// usualRoom is where collections become frequent. What the largest text of one
 	// file needs, hostile or not, stays below 1 GiB with it.

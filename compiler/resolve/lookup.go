@@ -356,7 +356,7 @@ func (t *Table) nearestTo(written string, a grammar.Address, words [][]string) (
 
 // maxCompared bounds the work for names that nobody has: it is the product of
 // how many are written and how many are defined.
-const maxCompared = 2_000_000
+const maxCompared = 1_000_000
 
 func (t *Table) mayCompare(words []string) bool {
 	t.compared += len(words)

@@ -351,7 +351,7 @@ func (t *Table) nearestTo(written string, a grammar.Address, words [][]string) (
 		}
 	}
 	near, ok := t.nearest(written, words...)
-	return near, ok && diag.NearAddress(written, near)
+	return near, ok && (near == withoutSuffix(written) || diag.NearAddress(written, near))
 }
 
 // maxCompared bounds the work for names that nobody has: it is the product of
@@ -363,14 +363,18 @@ func (t *Table) mayCompare(words []string) bool {
 	return t.compared <= maxCompared
 }
 
-// nearest is [diag.Nearest] over several lists. After too many comparisons it
-// finds nothing.
+// nearest is [diag.Nearest] over several lists, but for a name with the suffix of
+// systemd. After too many comparisons it finds nothing.
 func (t *Table) nearest(written string, words ...[]string) (string, bool) {
 	best, found := "", false
 	var near []string
+	stem := withoutSuffix(written)
 	for _, list := range words {
 		if !t.mayCompare(list) {
 			return "", false
+		}
+		if stem != "" && slices.Contains(list, stem) {
+			return stem, true
 		}
 		if w, ok := diag.Nearest(written, list); ok {
 			near = append(near, w)
@@ -380,6 +384,17 @@ func (t *Table) nearest(written string, words ...[]string) (string, bool) {
 		best, found = diag.Nearest(written, near)
 	}
 	return best, found
+}
+
+// withoutSuffix returns a name as it is written in a unit of systemd, such as
+// web.service, without the kind; "" if that is not how it is written.
+func withoutSuffix(name string) string {
+	for _, suffix := range []string{".service", ".socket", ".target", ".timer"} {
+		if stem, ok := strings.CutSuffix(name, suffix); ok {
+			return stem
+		}
+	}
+	return ""
 }
 
 // words lists the names that a misspelt address is compared with: full ones for

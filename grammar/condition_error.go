@@ -3,6 +3,7 @@ package grammar
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rind-sockets/rind/compiler/diag"
@@ -90,6 +91,9 @@ func explainCondition(s string, stopped int) *Error {
 		near, known = otherSpellings[t.text]
 	}
 	known = known && slices.Contains(wanted.words, near)
+	if slices.Contains([]string{"xor", "nor", "nand"}, strings.ToLower(t.text)) {
+		return errorAt(t.at, end, "write it with `and`, `or` and `not`: `(a or b) and not (a and b)` is one of the two", "`%s` is not expected here", t.text)
+	}
 	if !known {
 		near, known = diag.Nearest(t.text, wanted.words)
 	}
@@ -168,10 +172,41 @@ func spaced(s string, from, to int, word string) string {
 func noValue(word string, at int) *Error {
 	quoted := fmt.Sprintf("%q", word)
 	e := errorAt(at, at+len(word), fmt.Sprintf("put quotes around a string: `%s`", quoted), "%q is no value", word).instead(quoted)
-	if lower := strings.ToLower(word); slices.Contains([]string{"true", "false", "null"}, lower) {
-		e.Help, e.Instead = fmt.Sprintf("did you mean `%s`? a string needs quotes", lower), lower
+	if meant := literalMeant(word); meant != "" {
+		e.Help, e.Instead = fmt.Sprintf("did you mean `%s`? a string needs quotes", meant), meant
+	} else if strings.ContainsAny(word[:1], "+-.0123456789") {
+		e.Help, e.Instead = "write a number as in JSON, or put quotes around a string", "" // either can be meant
 	}
 	return e
+}
+
+// literalMeant returns the JSON literal that other languages write as word, "" if
+// there is none.
+func literalMeant(word string) string {
+	switch lower := strings.ToLower(word); lower {
+	case "true", "false", "null":
+		return lower
+	case "nil", "none", "undefined":
+		return "null"
+	}
+	if n, err := strconv.ParseInt(word, 0, 64); err == nil && !leadingZero(word) {
+		return strconv.FormatInt(n, 10)
+	}
+	plain := strings.TrimPrefix(word, "+")
+	plain = strings.TrimSuffix(plain, ".")
+	if strings.HasPrefix(plain, ".") {
+		plain = "0" + plain
+	}
+	if plain != word && number().MatchString(plain) {
+		return plain
+	}
+	return ""
+}
+
+// leadingZero reports whether a number is octal in some languages and decimal in others.
+func leadingZero(word string) bool {
+	digits := strings.TrimLeft(word, "+-")
+	return len(digits) > 1 && digits[0] == '0' && '0' <= digits[1] && digits[1] <= '9'
 }
 
 // unknownType says that a word, at an offset, is not what `is` can be followed by.

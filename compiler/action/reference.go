@@ -223,7 +223,7 @@ func (c context) readAccess(r reference) (plan.Node, shape, bool) {
 		if near, found := diag.Nearest(r.name, names); found {
 			d.At = r.namePlace()
 			d.Help = fmt.Sprintf("did you mean `access:%s`?", near)
-			d.Fix = &diag.Fix{Old: r.name, New: near}
+			d.Fix = diag.Misspelt(r.name, near)
 		}
 		c.fail(InvalidReference, d)
 		return plan.Node{}, 0, false

@@ -42,6 +42,8 @@ func TestS163Units(t *testing.T) {
 		{"the default key that is none", web + "branching = { source-state = \"rind@net-interface\" }\n", []string{`4:30 T3303 "id" is no branch key of state "rind@net-interface"`}},
 		{"branches of an unknown state", web + "branching = { source-state = \"rind@nte-interface\" }\n", []string{`4:30 N2103 no state is named "rind@nte-interface"`}},
 		{"branches of rind@active", web + "branching = { source-state = \"rind@active\", key = \"name\" }\n", nil},
+		{"no such key of rind@active", web + "branching = { source-state = \"rind@active\", key = \"foo\" }\n", []string{`4:51 T3303 "foo" is no branch key of state "rind@active"`}},
+		{"the default key for rind@active", web + "branching = { source-state = \"rind@active\" }\n", []string{`4:30 T3303 "id" is no branch key of state "rind@active"`}},
 		{"a user from text", web + "space = \"user\"\nuser-source = { state = \"rind@active\" }\n", []string{`5:25 T3304 state "rind@active" has no field with the name of a user: its payload is of kind string`}},
 		{"a user from json", web + "space = \"user\"\nuser-source = { state = \"rind@user_session\" }\n", nil},
 		{"a variable that is text", "[[variable]]\nname = \"v\"\ndefault = \"web\"\n[[service]]\nname = \"web\"\nrun.variable = \"v\"\n", []string{"6:16 T3309 variable \"v\" is no table with `exec`, so it describes no process"}},

@@ -42,8 +42,8 @@ stop-on = ["mode"]
 		for _, s := range p.Services {
 			from, b := s.Branching, s.Unit.Branching
 			switch {
-			case from == nil, from.Payload == 0, from.Name == resolve.ActiveState:
-			case !from.Branching():
+			case from == nil, from.Payload == 0:
+			case !from.Branching() && from.Name != resolve.ActiveState:
 				p.Report(diag.Diagnostic{
 					Message: fmt.Sprintf("state %q has no branches: its payload is of kind %v", from.Name, from.Payload),
 					At:      b.State.At,
@@ -63,7 +63,7 @@ func (p *Pass) branchKey(s *Service, from *resolve.State) {
 	if b.Key.Set() {
 		key, at = b.Key.Value, b.Key.At
 	}
-	keys := from.BranchKeys()
+	keys := stateShape(&from.State).Keys
 	if from.KeysUnknown() || slices.Contains(keys, key) {
 		return
 	}

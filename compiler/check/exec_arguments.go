@@ -2,8 +2,10 @@ package check
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
+	"github.com/rind-sockets/rind/compiler/action"
 	"github.com/rind-sockets/rind/compiler/diag"
 	"github.com/rind-sockets/rind/compiler/unit"
 )
@@ -28,7 +30,9 @@ run.args = ["--port", "8081"]
 	Run: func(p *Pass) {
 		for _, s := range p.Services {
 			for _, r := range s.Unit.Run {
-				p.oneProgram("run.", r.Exec)
+				if action.CheckExec(r.Exec.Value) == nil { // else that has been reported
+					p.oneProgram("run.", r.Exec)
+				}
 			}
 		}
 		for _, h := range p.flow.hooks {
@@ -42,20 +46,37 @@ run.args = ["--port", "8081"]
 // oneProgram reports a command line where a program is meant. prefix is that of
 // the keys.
 func (p *Pass) oneProgram(prefix string, exec unit.String) {
-	words := strings.Fields(exec.Value)
-	if !hasArguments(exec.Value) || len(words) < 2 {
+	if !isCommandLine(exec.Value) {
 		return
-	}
-	args := make([]string, 0, len(words)-1)
-	for _, w := range words[1:] {
-		args = append(args, fmt.Sprintf("%q", w))
 	}
 	p.Report(diag.Diagnostic{
 		Message: fmt.Sprintf("no program is likely to be called %.80q", exec.Value),
 		At:      exec.At,
-		Help:    fmt.Sprintf("write `%sexec = %.80q` and `%sargs = [%.80s]`", prefix, words[0], prefix, strings.Join(args, ", ")),
+		Help:    commandLineHelp(prefix, exec.Value),
 	})
 }
+
+// commandLineHelp says how a command line is written as a program with arguments.
+func commandLineHelp(prefix, line string) string {
+	words := strings.Fields(line)
+	program, args := words[0], words[1:]
+	switch {
+	case strings.ContainsAny(line, "|&;<>$`*?\"'\\"): // only a shell knows what it means
+		program, args = "/bin/sh", []string{"-c", line}
+	case strings.Contains(program, "=") && prefix != "":
+		return fmt.Sprintf("put the variables into `%senv`, and the program alone into `%sexec`", prefix, prefix)
+	case strings.Contains(program, "="):
+		program, args = "/usr/bin/env", words
+	}
+	quoted := make([]string, len(args))
+	for i, w := range args {
+		quoted[i] = strconv.Quote(w)
+	}
+	return fmt.Sprintf("write `%sexec = %.80q` and `%sargs = [%.80s]`", prefix, program, prefix, strings.Join(quoted, ", "))
+}
+
+// isCommandLine reports whether exec has arguments, which are reported.
+func isCommandLine(exec string) bool { return hasArguments(exec) && len(strings.Fields(exec)) > 1 }
 
 // hasArguments reports whether exec looks like a command line: a space behind its
 // last slash, or in front of an option or a path. Directories may have spaces.

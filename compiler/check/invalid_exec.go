@@ -30,10 +30,14 @@ run.exec = "/usr/bin/web"
 					continue
 				}
 				if err := action.CheckExec(r.Exec.Value); err != nil {
+					help := action.ExecHelp
+					if isCommandLine(r.Exec.Value) {
+						help = commandLineHelp("run.", r.Exec.Value)
+					}
 					p.Report(diag.Diagnostic{
 						Message: fmt.Sprintf("service %q cannot run its program: %v", s.Name, err),
 						At:      r.Exec.At,
-						Help:    action.ExecHelp,
+						Help:    help,
 					})
 				}
 			}

@@ -68,7 +68,7 @@ func meantOption(o *manifest.Option, value any) *diag.Fix {
 		switch o.Type { //nolint:exhaustive // the others are strings that a program cannot correct
 		case manifest.Enum:
 			if near, ok := diag.Nearest(v, o.Enum); ok {
-				return &diag.Fix{Old: v, New: near}
+				return diag.Misspelt(v, near)
 			}
 		case manifest.Int, manifest.Bool:
 			if o.CheckText(v) == nil { // a number or boolean in quotes

@@ -129,11 +129,24 @@ func overlap(a, b *Socket) bool {
 	if a.Endpoint.Kind != grammar.Inet {
 		return true // the key says that they are equal
 	}
+	if x, y := a.device(), b.device(); x != "" && y != "" && x != y {
+		return false // the kernel compares sk_bound_dev_if before addresses: inet_csk_bind_conflict
+	}
 	if a.Endpoint.IsHostname() && a.Endpoint.Host == b.Endpoint.Host {
 		return true
 	}
 	x, y := a.reach(), b.reach()
 	return x.v4.meets(y.v4) || x.v6.meets(y.v6) || x.unknown && y.every() || y.unknown && x.every()
+}
+
+// device returns the network interface that an inet socket is bound to, "" if there is
+// none: that of the option (SO_BINDTODEVICE), or the zone of a link-local address, for
+// which bind(2) does the same.
+func (s *Socket) device() string {
+	if device := s.Options["bind-device"]; device != "" {
+		return device
+	}
+	return s.Endpoint.Addr.Zone()
 }
 
 // reach is the addresses of each family that an inet socket takes. Those of a

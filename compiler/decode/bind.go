@@ -202,12 +202,21 @@ func (b *binder) word(f unit.Field, s string, at source.Place) {
 	}
 	if f.Values != nil && !slices.Contains(f.Values, s) {
 		help := "write one of " + quoteSome(f.Values)
-		near, ok := nearestValue(s, f.Values)
+		near, ok := nearestValue(f, s)
 		if ok {
 			help = fmt.Sprintf("did you mean `%s`?", near)
 		}
-		b.report(diag.UnknownValue, at, help, "`%s` must be one of %s, got %q", f.Key, quoteSome(f.Values), clip(s))
-		b.fix(s, near)
+		wanted := quoteSome(f.Values)
+		if f.Type == unit.TypeChoice { // the other choice is a table
+			wanted += fmt.Sprintf(", or a table with `%s`", f.Inner.Fields[0].Key)
+			if inner := f.Inner.Fields[0]; !ok && (inner.Check == nil || inner.Check(s) == nil) {
+				help += fmt.Sprintf(", or `%s = { %s = %q }`", f.Key, inner.Key, clip(s))
+			}
+		}
+		b.report(diag.UnknownValue, at, help, "`%s` must be one of %s, got %q", f.Key, wanted, clip(s))
+		if fix := diag.Misspelt(s, near); ok && fix != nil && (!f.Rights || sameValue(s, near)) {
+			b.fix(fix.Old, fix.New)
+		}
 	}
 	if f.Check == nil {
 		return
@@ -243,8 +252,11 @@ func (b *binder) wrongType(key, wanted string, v any, at source.Place, help stri
 func example(f unit.Field, v any) string {
 	switch f.Type { //nolint:exhaustive // the others have no fix to show
 	case unit.TypeString:
-		if text, ok := literal(v); ok {
+		if text, ok := meantText(f, v); ok {
 			return fmt.Sprintf("write `%s = %q`", f.Key, text)
+		}
+		if f.Values != nil {
+			return "write one of " + quoteSome(f.Values)
 		}
 	case unit.TypeBool:
 		if text, ok := v.(string); ok && (text == "true" || text == "false") {
@@ -252,6 +264,9 @@ func example(f unit.Field, v any) string {
 		}
 		return fmt.Sprintf("write `%s = true` or `%s = false`", f.Key, f.Key)
 	case unit.TypeInt:
+		if n, ok := meantInt(v); ok {
+			return fmt.Sprintf("write `%s = %d`, without quotes", f.Key, n)
+		}
 		return fmt.Sprintf("write a whole number: `%s = 1`", f.Key)
 	case unit.TypeDuration:
 		return fmt.Sprintf("write a number of seconds, or a string: `%s = \"1m30s\"`", f.Key)
@@ -273,6 +288,30 @@ func example(f unit.Field, v any) string {
 		}
 	}
 	return fmt.Sprintf("write %s: %s", f.Type, f.Doc)
+}
+
+// meantText returns the string that is meant by a value of another type.
+func meantText(f unit.Field, v any) (string, bool) {
+	switch v := v.(type) {
+	case int64:
+		if f.Number == nil || v < 0 {
+			return "", false
+		}
+		return f.Number(v), true
+	case []any:
+		return literal(v)
+	}
+	return "", false
+}
+
+// meantInt returns the integer that stands in quotes.
+func meantInt(v any) (int64, bool) {
+	s, ok := v.(string)
+	if !ok || strings.HasPrefix(strings.TrimLeft(s, "-"), "0") && s != "0" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
 }
 
 // literal returns the text of a simple value.
@@ -321,21 +360,29 @@ func (b *binder) retype(f unit.Field, v any) {
 			if v == "true" || v == "false" {
 				b.fix(strconv.Quote(v), v)
 			}
+		case unit.TypeInt:
+			if n, ok := meantInt(v); ok {
+				b.fix(strconv.Quote(v), strconv.FormatInt(n, 10))
+			}
 		case unit.TypeList, unit.TypeWords, unit.TypeConditions, unit.TypePermissions, unit.TypeAbsences:
 			b.fix(strconv.Quote(v), "["+strconv.Quote(v)+"]")
 		}
 	case int64:
-		if f.Type == unit.TypeString {
-			b.fix(strconv.FormatInt(v, 10), strconv.Quote(strconv.FormatInt(v, 10)))
+		if text, ok := meantText(f, v); ok && f.Type == unit.TypeString {
+			b.fix(strconv.FormatInt(v, 10), strconv.Quote(text))
 		}
 	}
 }
 
 // nearestValue returns the value that was probably meant: the only one that has
-// the word in it, such as SIGTERM for TERM, or one that is spelt alike.
-func nearestValue(word string, values []string) (string, bool) {
+// the word in it, such as SIGTERM for TERM, or one that is spelt alike. What gives
+// rights is no matter of spelling.
+func nearestValue(f unit.Field, word string) (string, bool) {
 	var have []string
-	for _, v := range values {
+	for _, v := range f.Values {
+		if f.Rights && sameValue(word, v) {
+			return v, true
+		}
 		if len(word) > 2 && strings.Contains(strings.ToLower(v), strings.ToLower(word)) {
 			have = append(have, v)
 		}
@@ -343,7 +390,18 @@ func nearestValue(word string, values []string) (string, bool) {
 	if len(have) == 1 {
 		return have[0], true
 	}
-	return diag.Nearest(word, values)
+	if f.Rights {
+		return "", false
+	}
+	return diag.Nearest(word, f.Values)
+}
+
+// sameValue reports whether word is a value, but for its case, dashes and what is in
+// front of the first underscore: net-admin is CAP_NET_ADMIN.
+func sameValue(word, value string) bool {
+	plain := strings.ToUpper(strings.ReplaceAll(word, "-", "_"))
+	_, rest, _ := strings.Cut(value, "_")
+	return plain == value || plain == rest
 }
 
 // quoteSome is quoteAll for lists that may be long.

@@ -47,7 +47,12 @@ func (b *binder) socketKeys(s *unit.Socket) {
 	}
 	if l := s.Limits; l != nil && !s.Accept.Value {
 		// Whoever takes the connections is the only one who knows when they end.
-		const help = "add `accept = true`, or remove it: an owner that takes its connections itself has to count them"
+		help := "add `accept = true`, or remove it: an owner that takes its connections itself has to count them"
+		if datagrams(s) {
+			help = "remove it: datagrams have no connections"
+		} else if !s.Owner.Set() {
+			help = "add `accept = true` and an `owner`, or remove it: nobody else knows when connections end"
+		}
 		if l.MaxConnections.Set() {
 			b.contradiction(l.MaxConnections.At, help, "`max-connections` is about the connections of `accept`")
 		}

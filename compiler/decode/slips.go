@@ -42,7 +42,7 @@ func slipAt(text, message string, at int) slip {
 	case has("expected '.' or '='"):
 		return keySlip(text, at)
 	case has("expected a comma"):
-		s.help = "write a comma between the items"
+		return commaSlip(text, s)
 	case has("table array name delimiter"):
 		s.help = "close the header with `]]`"
 	case has("top-level item to end") && here == ",":
@@ -63,6 +63,32 @@ const wordEnd = " \t\r\n,]}#\"'"
 var booleans = map[string]string{
 	"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false",
 }
+
+// absent is how other languages write that there is no value. In lower case, none is a
+// word of ours.
+var absent = []string{"None", "null", "NULL", "Null", "nil", "undefined"}
+
+// commaSlip says what is wrong where an item of an array or a table should have ended.
+func commaSlip(text string, s slip) slip {
+	line := text[s.from:]
+	if end := strings.IndexAny(line, "\r\n"); end >= 0 {
+		line = line[:end]
+	}
+	before := strings.TrimRight(text[:s.from], " \t\r\n")
+	_, n := headerKey(line)
+	switch {
+	case strings.Contains(text[len(before):s.from], "\n") && n > 0 && strings.HasPrefix(line[n:], "="):
+		return slip{from: len(before) - 1, to: len(before), help: "close what is open here with `]` or `}`"}
+	case len(before) == s.from && strings.HasSuffix(before, `"`) && isWordByte(line):
+		s.help = "the string ends before this: write `\\\"` or `'` for a quote inside it"
+	default:
+		s.help = "write a comma between the items"
+	}
+	return s
+}
+
+// isWordByte reports whether s begins with what a word has.
+func isWordByte(s string) bool { return s != "" && inWord[s[0]] }
 
 // valueSlip says what is wrong with a value that has no quotes, or others.
 func valueSlip(text string, at int) slip {
@@ -86,7 +112,21 @@ func valueSlip(text string, at int) slip {
 		word = rest[:end]
 	}
 	s := slip{from: at, to: at + len(word), help: "write a value: strings need quotes"}
+	item := rest
+	if end := strings.IndexAny(rest, ",]}#\r\n"); end >= 0 {
+		item = rest[:end]
+	}
+	item = strings.TrimRight(item, " \t")
 	switch b := booleans[strings.ToLower(word)]; {
+	case item != word && word != "" && strings.ContainsAny(item, `"'`):
+		s.to, s.help = at+len(item), "put quotes around all of it: single ones, if it has double ones"
+		return s
+	case item != word && word != "" && strings.Contains(item, " ") && strconv.Quote(item) == `"`+item+`"` && strings.Trim(item, "[{(<=:\\") == item:
+		quoted := `"` + item + `"`
+		return slip{at, at + len(item), fmt.Sprintf("put quotes around a string: `%.80s`", quoted), true, quoted}
+	case slices.Contains(absent, word):
+		s.help = "leave the key out: TOML has no value for nothing"
+		return s
 	case word == "":
 		_, size := utf8.DecodeRuneInString(rest)
 		s.to += size

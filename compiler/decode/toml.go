@@ -247,7 +247,7 @@ func syntaxHelp(message string) string {
 		{"strings cannot contain newlines", "close the string on its line, or use three quotes"},
 		{"escape", "write a backslash as `\\\\`, or use single quotes"},
 		{"control characters", "write control characters as escapes, such as `\\u001b`"},
-		{"leading zero", "remove the zeros"},
+		{"leading zero", "put a mode or a mask in quotes, such as `\"0660\"`; remove the zeros of another number"},
 	} {
 		if strings.Contains(strings.ToLower(message), h.part) {
 			return h.help

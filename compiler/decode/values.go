@@ -88,11 +88,17 @@ func (b *binder) words(f unit.Field, v any, at source.Place) unit.List {
 
 func (b *binder) wrongItem(f unit.Field, wanted string, v any, at source.Place) {
 	help := "write " + wanted
-	if text, ok := literal(v); ok {
+	text, ok := literal(v)
+	switch {
+	case f.Values != nil:
+		help = "write some of " + quoteSome(f.Values)
+	case ok:
 		help = fmt.Sprintf("write %q", text)
 	}
 	b.report(diag.WrongType, at, help, "`%s` must be an array of %s, got %s in it", f.Key, wanted, typeOf(v))
-	b.quote(v)
+	if f.Values == nil {
+		b.quote(v)
+	}
 }
 
 // quote attaches the fix that writes an integer or boolean as a string.

@@ -9,6 +9,24 @@ import (
 	"github.com/rind-sockets/rind/compiler/source"
 )
 
+// Misspelt returns the fix that writes near for a name that nobody has, nil if that
+// is no matter of spelling: web1 is not web2 written wrongly.
+func Misspelt(name, near string) *Fix {
+	if digitsOf(name) != digitsOf(near) {
+		return nil
+	}
+	return &Fix{Old: name, New: near}
+}
+
+func digitsOf(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, s)
+}
+
 // Edit replaces the bytes of a span.
 type Edit struct {
 	Span source.Span

@@ -77,7 +77,7 @@ func (s Scope) Variable(ref unit.String) (*Variable, *diag.Diagnostic) {
 	}
 	if near, ok := s.table.nearest(ref.Value, s.table.variables.names); ok {
 		d.Help = fmt.Sprintf("did you mean %q?", near)
-		d.Fix = &diag.Fix{Old: ref.Value, New: near}
+		d.Fix = diag.Misspelt(ref.Value, near)
 	}
 	return nil, d
 }
@@ -296,9 +296,11 @@ func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words []
 		d.Help = fmt.Sprintf("%q is a %s: name a %s here", ref.Value, other, kind)
 		return d
 	}
-	if near, ok := s.table.nearestTo(ref.Value, a, words); ok {
+	if near, ok := s.table.nearestTo(ref.Value, a, words); ok && (kind != "permission" || !opens(ref.Value, near)) {
 		d.Help = fmt.Sprintf("did you mean %q?", near)
-		d.Fix = &diag.Fix{Old: ref.Value, New: near}
+		if kind != "permission" { // a guess must not decide who may do what
+			d.Fix = diag.Misspelt(ref.Value, near)
+		}
 		return d
 	}
 	group := s.group
@@ -308,6 +310,13 @@ func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words []
 	first, _, _ := strings.Cut(kind, " ")
 	d.Help = fmt.Sprintf("define it: `[[%s]]` with `name = %q` in the file of group %q", first, a.Name, group)
 	return d
+}
+
+// opens reports whether near is the permission that everybody has, and is not plainly
+// what is written: who writes "adm" does not want to let everybody in.
+func opens(written, near string) bool {
+	everybody := near == "any" || plan.Name(near) == plan.MakeName(plan.BuiltinGroup, "any")
+	return everybody && !strings.EqualFold(written, near)
 }
 
 // otherKind returns a kind that does define what a names, "" if none does.

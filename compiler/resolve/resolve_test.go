@@ -63,6 +63,7 @@ func TestS49Names(t *testing.T) {
 		{"unknown", "a", "fra", `N2103 no state is named "fra"`, `did you mean "far"?`},
 		{"as systemd writes it", "a", "far.target", `N2103 no state is named "far.target"`, `did you mean "far"?`},
 		{"as systemd writes it, with a group", "a", "b/c@far.target", `N2103 no state is named "b/c@far.target"`, `did you mean "b/c@far"?`},
+		{"another number", "a", "far1", `N2103 no state is named "far1"`, `did you mean "far"?`},
 		{"unknown and far from all", "a", "zzzzzzzz", `N2103 no state is named "zzzzzzzz"`, "define it: `[[state]]` with `name = \"zzzzzzzz\"` in the file of group \"a\""},
 		{"the right name in another group", "a", "a@far", `N2103 no state is named "a@far"`, `did you mean "b/c@far"?`},
 		{"a name of another kind", "a", "beep", `N2103 no state is named "beep"`, `"beep" is a signal: name a state here`},

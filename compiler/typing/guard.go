@@ -170,7 +170,7 @@ func nearestKey(s *resolve.State, key string) (help string, fix *diag.Fix) {
 	if !ok {
 		return branchKeysHelp(s), nil
 	}
-	return fmt.Sprintf("did you mean `%s`?", near), &diag.Fix{Old: key, New: near}
+	return fmt.Sprintf("did you mean `%s`?", near), diag.Misspelt(key, near)
 }
 
 // branchKeys checks that a filter of branches looks only at what they have.

@@ -12,7 +12,7 @@ var payloads = []string{"json", "string", "bytes", "none"}
 
 var stateFields = []Field{
 	{
-		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Into: into(func(s *State) *String { return &s.Name }),
+		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Number: decimal, Into: into(func(s *State) *String { return &s.Name }),
 		Doc: "the name, unique among the states of the group",
 	},
 	{
@@ -47,7 +47,7 @@ var stateFields = []Field{
 
 var signalFields = []Field{
 	{
-		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Into: into(func(s *Signal) *String { return &s.Name }),
+		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Number: decimal, Into: into(func(s *Signal) *String { return &s.Name }),
 		Doc: "the name, unique among the signals of the group",
 	},
 	{
@@ -70,7 +70,7 @@ var signalFields = []Field{
 
 var timerFields = []Field{
 	{
-		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Into: into(func(t *Timer) *String { return &t.Name }),
+		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Number: decimal, Into: into(func(t *Timer) *String { return &t.Name }),
 		Doc: "the name, unique among the timers of the group",
 	},
 	{
@@ -93,7 +93,7 @@ var timerFields = []Field{
 
 var permissionFields = []Field{
 	{
-		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Into: into(func(p *Permission) *String { return &p.Name }),
+		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Number: decimal, Into: into(func(p *Permission) *String { return &p.Name }),
 		Doc: "the name, unique among the permissions of the group",
 	},
 	{
@@ -113,14 +113,14 @@ var permissionFields = []Field{
 		Doc: "the groups whose members hold it, by name or id",
 	},
 	{
-		Key: "group", Type: TypeString, Into: into(func(p *Permission) *String { return &p.Group }),
+		Key: "group", Type: TypeString, Number: decimal, Into: into(func(p *Permission) *String { return &p.Group }),
 		Doc: "one more group, as in older unit files",
 	},
 }
 
 var variableFields = []Field{
 	{
-		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Into: into(func(v *Variable) *String { return &v.Name }),
+		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Number: decimal, Into: into(func(v *Variable) *String { return &v.Name }),
 		Doc: "the name, unique among all variables: they have no group",
 	},
 	{

@@ -4,7 +4,7 @@ import "github.com/rind-sockets/rind/grammar"
 
 var serviceFields = []Field{
 	{
-		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Into: into(func(s *Service) *String { return &s.Name }),
+		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Number: decimal, Into: into(func(s *Service) *String { return &s.Name }),
 		Doc: "the name, unique among the services of the group",
 	},
 	{
@@ -40,11 +40,11 @@ var serviceFields = []Field{
 		Doc: "the working directory",
 	},
 	{
-		Key: "user", Type: TypeString, Into: into(func(s *Service) *String { return &s.User }),
+		Key: "user", Type: TypeString, Number: decimal, Into: into(func(s *Service) *String { return &s.User }),
 		Doc: "the user to run as, by name or id",
 	},
 	{
-		Key: "group", Type: TypeString, Into: into(func(s *Service) *String { return &s.Group }),
+		Key: "group", Type: TypeString, Number: decimal, Into: into(func(s *Service) *String { return &s.Group }),
 		Doc: "the group to run as, by name or id",
 	},
 	{
@@ -53,7 +53,7 @@ var serviceFields = []Field{
 	},
 	{
 		Key: "umask", Type: TypeString, Check: checkUmask, Into: into(func(s *Service) *String { return &s.Umask }),
-		Doc: "the file mode creation mask, octal",
+		Doc: "the file mode creation mask, octal, such as `0022`",
 	},
 	{
 		Key: "env-file", Type: TypeString, Check: checkPath, Into: into(func(s *Service) *String { return &s.EnvFile }),
@@ -68,7 +68,7 @@ var serviceFields = []Field{
 		Doc: "no program that it runs gains privileges",
 	},
 	{
-		Key: "capabilities", Type: TypeList, Values: Capabilities, Into: into(func(s *Service) *List { return &s.Capabilities }),
+		Key: "capabilities", Type: TypeList, Values: Capabilities, Rights: true, Into: into(func(s *Service) *List { return &s.Capabilities }),
 		Doc: "the only capabilities that it has; `[]`: none",
 	},
 	{

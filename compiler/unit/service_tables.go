@@ -197,6 +197,12 @@ func checkUmask(s string) *grammar.Error {
 	return nil
 }
 
+// decimal is what an integer means where a name or an id is wanted.
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
+
+// port is what an integer means where an endpoint is wanted.
+func port(n int64) string { return ":" + strconv.FormatInt(n, 10) }
+
 // checkPath checks the path of a file.
 func checkPath(s string) *grammar.Error {
 	switch {

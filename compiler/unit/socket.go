@@ -9,7 +9,7 @@ import (
 
 var socketFields = []Field{
 	{
-		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Into: into(func(s *Socket) *String { return &s.Name }),
+		Key: "name", Type: TypeString, Required: true, Check: grammar.CheckName, Number: decimal, Into: into(func(s *Socket) *String { return &s.Name }),
 		Doc: "the name, unique among the sockets of the group",
 	},
 	{
@@ -17,7 +17,7 @@ var socketFields = []Field{
 		Doc: "the transport: `tcp`, `udp`, `uds`, or the name of a transport plugin",
 	},
 	{
-		Key: "listen", Type: TypeString, Required: true, Into: into(func(s *Socket) *String { return &s.Listen }),
+		Key: "listen", Type: TypeString, Required: true, Number: port, Into: into(func(s *Socket) *String { return &s.Listen }),
 		Doc: "the endpoint, such as `127.0.0.1:8081` or `/run/web.sock`",
 	},
 	{

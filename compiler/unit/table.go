@@ -43,6 +43,13 @@ type Field struct {
 	// Check reports what is wrong with a string, or one in an array, beyond Values.
 	Check func(string) *grammar.Error
 
+	// Rights says that the values give rights, so that no program may guess one.
+	Rights bool
+
+	// Number returns the string that is meant by a positive integer in its place; nil
+	// when nobody can tell.
+	Number func(n int64) string
+
 	// Into returns the pointer to the struct field for a pointer to the struct,
 	// which decides together with Type how a value is bound.
 	Into func(item any) any

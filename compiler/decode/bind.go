@@ -69,8 +69,8 @@ func (b *binder) table(t *unit.Table, item any, values map[string]any, at source
 			b.report(diag.ForeignKey, at.At(key).OfKey(), "remove it, or move it to a file that only the full Rind init reads",
 				"`%s` is a key that only the full Rind init has", key)
 		case !ok:
-			other := b.unknownKey(t, key, at.At(key).OfKey())
-			if _, taken := values[other]; !taken && !meant[other] { // no table has a key twice
+			other, renamed := b.unknownKey(t, key, values, at.At(key).OfKey())
+			if renamed && !meant[other] { // no table has a key twice
 				b.fix(key, other)
 			}
 			meant[other] = true
@@ -114,25 +114,53 @@ func (b *binder) only(t *unit.Table, key string, item any, values map[string]any
 	}
 }
 
-// unknownKey reports a key that the table does not have, and returns the one
-// that was probably meant.
-func (b *binder) unknownKey(t *unit.Table, key string, at source.Place) string {
+// unknownKey reports a key that the table does not have. It returns the one that was
+// probably meant, and whether that is the same key by another name, and not there yet.
+func (b *binder) unknownKey(t *unit.Table, key string, values map[string]any, at source.Place) (meant string, renamed bool) {
 	if b.found.enough(diag.UnknownKey) {
 		b.found.omit(diag.UnknownKey)
-		return ""
+		return "", false
 	}
 	if f, ok := t.FieldOfNewer(key); ok {
 		b.report(diag.NewerSpelling, at, fmt.Sprintf("write `%s`", f.Key),
 			"`%s` is what newer Rind versions call `%s`", key, f.Key)
-		return f.Key
+		_, taken := values[f.Key]
+		return f.Key, !taken
 	}
 	help := fmt.Sprintf("the keys of a %s are %s", t.Name, quoteAll(t.Keys()))
+	outer, inside := tableWith(t, key)
 	near, ok := diag.Nearest(key, t.Keys())
-	if ok {
-		help = fmt.Sprintf("did you mean `%s`?", near)
+	_, taken := values[near]
+	switch {
+	case inside:
+		help, meant = fmt.Sprintf("write `%s.%s`", outer, key), outer
+	case ok && taken:
+		help, meant = fmt.Sprintf("did you mean `%s`? it is there already: remove one of the two", near), near
+	case ok:
+		help, meant, renamed = fmt.Sprintf("did you mean `%s`?", near), near, true
 	}
 	b.report(diag.UnknownKey, at, help, "%s has no key %q", b.what, clip(key))
-	return near
+	return meant, renamed
+}
+
+// tableWith returns the only key of t whose value is a table that has a key of that
+// name.
+func tableWith(t *unit.Table, key string) (outer string, ok bool) {
+	for i := range t.Fields {
+		f := &t.Fields[i]
+		inner, table := f.Table()
+		if !table || f.Type == unit.TypeTriggers || f.Type == unit.TypeConditions || f.Type == unit.TypeCondition {
+			continue
+		}
+		if _, has := inner.Field(key); !has {
+			continue
+		}
+		if ok {
+			return "", false
+		}
+		outer, ok = f.Key, true
+	}
+	return outer, ok
 }
 
 // field binds one value. There is one setter for each type that a row can have.

@@ -139,20 +139,7 @@ after = ["db"]
 
 func TestS88EveryInstanceOfTheOwnerCounts(t *testing.T) {
 	t.Parallel()
-	b := run(t, `
--- web.toml --
-[[socket]]
-name = "http"
-type = "tcp"
-listen = "$IP:7001"
-owner = "app"
-lifecycle = "owned"
-
-[[service]]
-name = "app"
-run = { exec = "$PROBE", args = ["-id", "app", "-report", "$REPORT"] }
-singleton = false
-`)
+	b := run(t, oneOwner(`lifecycle = "owned"`, probeService+"\nsingleton = false"))
 	b.must("tcp", b.ip+":7001", "id")
 	first := b.nextReport("app")
 	checkInheritance(t, first, "http")

@@ -19,17 +19,7 @@ import (
 	controlv1 "github.com/rind-sockets/rind/api/rind/control/v1"
 )
 
-const loggedUnits = `
--- web.toml --
-[[socket]]
-name = "http"
-type = "tcp"
-listen = "$IP:7001"
-owner = "app"
-lifecycle = "owned"
-
-[[service]]
-name = "app"
+var loggedUnits = oneOwner(`lifecycle = "owned"`, `
 run = { exec = "$PROBE", args = ["-id", "app"] }
 on-start = [{ timer = "soon" }]
 
@@ -57,7 +47,7 @@ name = "waits"
 type = "uds"
 listen = "waits.sock"
 start-on = ["up"]
-`
+`)
 
 // fields are the attributes of one line or entry of a log.
 type fields map[string]string

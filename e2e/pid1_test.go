@@ -60,19 +60,10 @@ func TestFirstProcessOfAContainer(t *testing.T) {
 	if err != nil || os.Getuid() != 0 {
 		t.Skip("needs root and unshare of util-linux")
 	}
-	b := newBed(t, `
--- web.toml --
-[[socket]]
-name = "http"
-type = "tcp"
-listen = "$IP:7001"
-owner = "app"
-
-[[service]]
-name = "app"
+	b := newBed(t, oneOwner("", `
 # The orphan leaves the session and the group, tells that it is one and ends.
 run = { exec = "sh", args = ["-c", "setsid sh -c 'echo $$ > $DIR/orphan; sleep 0.2; exit 7' & sleep 0.4; exit 3"] }
-`)
+`))
 	// Without control groups, in which an orphan would end with its service.
 	b.within = []string{
 		unshare, "--pid", "--fork", "--mount-proc", "--kill-child",

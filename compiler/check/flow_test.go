@@ -319,6 +319,9 @@ func TestAfter(t *testing.T) {
 		{"one in place of the other", state("a", `activate-on-none = ["b"]`) + state("b", `after = ["a"]`) + state("c") + used, []string{
 			contrary + `state "u@a", state "u@b", state "u@a"`,
 		}},
+		{"in place of itself", state("a", `activate-on-none = ["a"]`) + state("b") + state("c") + used, []string{
+			contrary + `state "u@a", state "u@a"`,
+		}},
 		{"each in place of the other", state("a", `activate-on-none = ["b"]`) + state("b", `activate-on-none = ["a"]`) + state("c") + used, nil},
 		{"an odd circle among even ones", state("a", `after = ["not b", "c"]`) + state("b", `after = ["not a"]`) + state("c", `after = ["not a", "up"]`) + used, []string{
 			contrary + `state "u@a", state "u@c", state "u@a"`,

@@ -60,9 +60,8 @@ func (p *Program) collectOrder() *order {
 		from := reference{"state", s.Name}
 		o.follow(from, s.After, presence)
 		for i, other := range s.Absent {
-			// A state that waits for its own absence is another rule's business, and
-			// one branch can be absent while others are there.
-			if other != nil && other.Name != s.Name && !s.Unit.ActivateOnNone.Items[i].Branch.Set() {
+			// One branch can be absent while others are there.
+			if other != nil && !s.Unit.ActivateOnNone.Items[i].Branch.Set() {
 				o.edge(from, reference{"state", other.Name}, absence)
 			}
 		}

@@ -55,7 +55,8 @@ type Where struct {
 type context struct {
 	typing.Typer
 
-	where Where
+	where  Where
+	broken bool // the trigger has mistakes that are reported already
 }
 
 func (c context) fail(code diag.Code, d diag.Diagnostic) {
@@ -78,7 +79,7 @@ func Lower(t typing.Typer, list unit.Triggers) []plan.Action { return LowerIn(t,
 func LowerIn(t typing.Typer, list unit.Triggers, where Where) []plan.Action {
 	var out []plan.Action
 	for _, item := range list.Items {
-		if a, ok := (context{t, where}).lower(item); ok {
+		if a, ok := (context{t, where, item.Broken}).lower(item); ok {
 			out = append(out, a)
 		}
 	}
@@ -94,7 +95,7 @@ func (c context) lower(t unit.Trigger) (plan.Action, bool) {
 	}
 	switch len(named) {
 	case 0:
-		if !c.Broken {
+		if !c.broken {
 			c.fail(NoAction, diag.Diagnostic{
 				Message: "a trigger needs an action",
 				At:      t.At,

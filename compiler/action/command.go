@@ -33,7 +33,7 @@ func CheckWord(s string) error {
 // command checks the command of an action and its arguments.
 func (c context) command(command unit.String, args unit.List, check func(string) error) bool {
 	if strings.TrimSpace(command.Value) == "" {
-		if !c.Broken {
+		if !c.broken {
 			c.fail(EmptyCommand, diag.Diagnostic{
 				Message: "the command is empty",
 				At:      command.At,

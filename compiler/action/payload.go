@@ -72,7 +72,7 @@ func (c context) noPayload(to target) (cond.Value, bool) {
 	switch {
 	case to.kind == cond.None:
 		return cond.NoneValue(), true
-	case to.kind == 0, c.Broken: // a payload that could not be read is no missing one
+	case to.kind == 0, c.broken: // a payload that could not be read is no missing one
 		return cond.Value{}, false
 	}
 	c.fail(NoPayload, diag.Diagnostic{
@@ -95,7 +95,7 @@ var payloadForms = map[cond.Kind]string{
 func (c context) convert(p unit.Any, to target) (cond.Value, bool) {
 	data, err := typing.Tree(p.Value)
 	if err != nil {
-		if !c.Broken { // the decoder reports what has no JSON form
+		if !c.broken { // the decoder reports what has no JSON form
 			c.fail(diag.NoJSONForm, diag.Diagnostic{
 				Message: err.Error(),
 				At:      p.At,

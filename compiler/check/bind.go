@@ -52,8 +52,8 @@ type instances struct {
 	refErrors []diag.Diagnostic
 }
 
-func (p *Program) typer(group string, broken bool, ds *diag.List) typing.Typer {
-	return typing.Typer{Scope: p.Table.In(group), Report: ds.Add, Enough: ds.Full, Broken: broken}
+func (p *Program) typer(group string, lost unit.Lost, ds *diag.List) typing.Typer {
+	return typing.Typer{Scope: p.Table.In(group), Report: ds.Add, Enough: ds.Full, Lost: lost.Any("start-on", "stop-on", "after")}
 }
 
 // bindFlow binds one part of the states, signals and timers.
@@ -67,13 +67,13 @@ func (p *Program) bindFlow(i int, ds *diag.List) {
 		if d.Unit == nil {
 			continue
 		}
-		t := p.typer(d.Name.Group(), d.Unit.Broken, ds)
+		t := p.typer(d.Name.Group(), d.Unit.Lost, ds)
 		s := &Signal{Signal: d, After: t.Conditions(d.Unit.After, typing.All)}
 		s.Permissions, s.refErrors = permissions(t.Scope, d.Unit.Permissions)
 		p.Signals = append(p.Signals, s)
 	}
 	for _, d := range share(p.Table.Timers, i) {
-		t := p.typer(d.Group, d.Unit.Broken, ds)
+		t := p.typer(d.Group, d.Unit.Lost, ds)
 		p.Timers = append(p.Timers, &Timer{
 			Timer: d, After: services(t, d.Unit.After), Finish: action.Lower(t, d.Unit.Finish),
 		})
@@ -81,7 +81,7 @@ func (p *Program) bindFlow(i int, ds *diag.List) {
 }
 
 func (p *Program) bindState(d *resolve.State, ds *diag.List) *State {
-	t := p.typer(d.Name.Group(), d.Unit.Broken, ds)
+	t := p.typer(d.Name.Group(), d.Unit.Lost, ds)
 	s := &State{State: d, After: t.Levels(d.Unit.After)}
 	for _, a := range d.Unit.ActivateOnNone.Items {
 		s.Absent = append(s.Absent, found(t, a.Name, resolve.Scope.State))
@@ -94,7 +94,7 @@ func (p *Program) bindState(d *resolve.State, ds *diag.List) *State {
 }
 
 func (p *Program) bindInstances(d *resolve.Service, ds *diag.List) instances {
-	t := p.typer(d.Group, d.Unit.Broken, ds)
+	t := p.typer(d.Group, d.Unit.Lost, ds)
 	in := instances{After: services(t, d.Unit.After)}
 	if from := d.Unit.UserSource; from != nil {
 		in.UserSource = found(t, from.State, resolve.Scope.State)

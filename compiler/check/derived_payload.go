@@ -42,7 +42,7 @@ stop-on = ["address"]
 `,
 	Run: func(p *Pass) {
 		for _, s := range p.States {
-			if s.Unit.AutoPayload != nil {
+			if s.Unit.AutoPayload != nil || s.Unit.Lost.Any("auto-payload", "payload") {
 				continue
 			}
 			p.derived("state", s.Name, s.Payload, s.After, s.Unit.After)
@@ -55,6 +55,9 @@ stop-on = ["address"]
 			}
 		}
 		for _, s := range p.Signals {
+			if s.Unit.Lost.Any("payload") {
+				continue
+			}
 			p.derived("signal", s.Name, s.Payload, s.After, s.Unit.After)
 		}
 	},

@@ -29,7 +29,7 @@ permissions = ["any"]
 	Run: func(p *Pass) {
 		for _, s := range p.Sockets {
 			list := s.Unit.Permissions
-			if !list.Set() || len(list.Items) > 0 || s.Unit.Broken {
+			if !list.Set() || len(list.Items) > 0 || s.Unit.Lost.Any("permissions") {
 				continue
 			}
 			p.Report(diag.Diagnostic{

@@ -23,6 +23,7 @@ type analysis struct {
 	hooks      []*hook
 	acted      map[target]bool           // what some trigger starts or stops
 	switched   bool                      // a trigger starts or stops units by way of rind@active
+	unread     bool                      // there are triggers with mistakes, which are reported
 	untyped    bool                      // it is not known what a state or signal can be, which is reported
 	owned      map[plan.Name][]plan.Name // the services that an access to a socket starts
 	disabled   map[plan.Name]bool        // sockets
@@ -196,22 +197,24 @@ func (p *Program) collectConditions() {
 }
 
 func (p *Program) collectHooks() {
-	add := func(kind string, name plan.Name, field string, list unit.Triggers, actions []plan.Action) {
+	p.flow.unread = p.Table.Incomplete()
+	add := func(kind string, name plan.Name, field string, lost unit.Lost, list unit.Triggers, actions []plan.Action) {
+		p.flow.unread = p.flow.unread || len(actions) != len(list.Items) || lost.Any(field)
 		if len(actions) > 0 {
 			p.flow.hooks = append(p.flow.hooks, &hook{kind, name, field, list, actions})
 		}
 	}
 	for _, s := range p.Sockets {
-		add("socket", s.Name, "trigger", s.Unit.Trigger, s.Trigger)
-		add("socket", s.Name, "on-start", s.Unit.OnStart, s.OnStart)
-		add("socket", s.Name, "on-stop", s.Unit.OnStop, s.OnStop)
+		add("socket", s.Name, "trigger", s.Unit.Lost, s.Unit.Trigger, s.Trigger)
+		add("socket", s.Name, "on-start", s.Unit.Lost, s.Unit.OnStart, s.OnStart)
+		add("socket", s.Name, "on-stop", s.Unit.Lost, s.Unit.OnStop, s.OnStop)
 	}
 	for _, s := range p.Services {
-		add("service", s.Name, "on-start", s.Unit.OnStart, s.OnStart)
-		add("service", s.Name, "on-stop", s.Unit.OnStop, s.OnStop)
+		add("service", s.Name, "on-start", s.Unit.Lost, s.Unit.OnStart, s.OnStart)
+		add("service", s.Name, "on-stop", s.Unit.Lost, s.Unit.OnStop, s.OnStop)
 	}
 	for _, t := range p.Timers {
-		add("timer", t.Name, "finish", t.Unit.Finish, t.Finish)
+		add("timer", t.Name, "finish", t.Unit.Lost, t.Unit.Finish, t.Finish)
 	}
 }
 

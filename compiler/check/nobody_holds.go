@@ -40,7 +40,7 @@ permissions = ["operators"]
 	Run: func(p *Pass) {
 		for _, q := range p.Permissions {
 			u := q.Unit
-			if u.Broken || len(u.Users.Items)+len(u.Groups.Items)+len(u.Links.Items) > 0 || u.Group.Set() {
+			if u.Lost.Any("users", "groups", "links", "group") || len(u.Users.Items)+len(u.Groups.Items)+len(u.Links.Items) > 0 || u.Group.Set() {
 				continue
 			}
 			if !p.whole() || !p.flow.uses.named[reference{"permission", q.Name}] {

@@ -114,6 +114,9 @@ func (s *Socket) narrow() (part, bool) {
 // contested returns what two sockets must have in common to be in conflict; ok
 // is not set if s is in conflict with nobody.
 func (s *Socket) contested() (key string, ok bool) {
+	if s.Unit.Lost.Any("type", "listen", "options", "enabled", "start-on", "stop-on") {
+		return "", false // what is lost may be what keeps it apart from others
+	}
 	switch s.Endpoint.Kind {
 	case grammar.Inet:
 		return s.Scheme.Name + " " + strconv.Itoa(int(s.Endpoint.Port)), s.Endpoint.Port != 0

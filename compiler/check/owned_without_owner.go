@@ -34,7 +34,7 @@ run.exec = "/usr/bin/web"
 	Run: func(p *Pass) {
 		for _, s := range p.Sockets {
 			owned := s.Unit.Lifecycle.Value == string(plan.Owned)
-			if !owned || s.Unit.Owner.Set() || s.Unit.Broken {
+			if !owned || s.Unit.Owner.Set() || s.Unit.Lost.Any("owner") {
 				continue
 			}
 			p.Report(diag.Diagnostic{

@@ -120,7 +120,7 @@ func (p *Program) bindShare(i int, ds *diag.List) {
 		p.Sockets = append(p.Sockets, p.bindSocket(d, ds))
 	}
 	for _, d := range share(p.Table.Services, i) {
-		t := typing.Typer{Scope: p.Table.In(d.Group), Report: ds.Add, Enough: ds.Full, Broken: d.Unit.Broken}
+		t := p.typer(d.Group, d.Unit.Lost, ds)
 		p.Services = append(p.Services, &Service{
 			Service: d,
 			StartOn: t.StartOn(d.Unit.StartOn, typing.All),
@@ -143,8 +143,8 @@ func (p *Program) bindShare(i int, ds *diag.List) {
 }
 
 func (p *Program) bindSocket(d *resolve.Socket, ds *diag.List) *Socket {
-	scope := p.Table.In(d.Group)
-	t := typing.Typer{Scope: scope, Report: ds.Add, Enough: ds.Full, Broken: d.Unit.Broken}
+	t := p.typer(d.Group, d.Unit.Lost, ds)
+	scope := t.Scope
 	s := &Socket{
 		Socket:  d,
 		StartOn: t.StartOn(d.Unit.StartOn, typing.Any),

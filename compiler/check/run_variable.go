@@ -33,7 +33,7 @@ run = { variable = "web" }
 	Run: func(p *Pass) {
 		for _, s := range p.Services {
 			for i, v := range s.Variables {
-				if v == nil || v.Unit.Broken {
+				if v == nil || v.Unit.Lost != nil {
 					continue
 				}
 				table, ok := v.Unit.Default.Value.(map[string]any)

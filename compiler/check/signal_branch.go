@@ -46,7 +46,7 @@ start-on = ["changed"]
 			case s.Payload != cond.JSON:
 				d.Message = fmt.Sprintf("signal %q has no fields: its payload is of kind %v", s.Name, s.Payload)
 				d.Help = "remove `branch`, or write `payload = \"json\"`"
-			case !s.Unit.After.Set():
+			case !s.Unit.After.Set() && !s.Unit.Lost.Any("after"):
 				d.Message = fmt.Sprintf("signal %q follows from nothing that it could take fields over from", s.Name)
 				d.Help = "add `after`, or remove `branch`"
 			default:

@@ -95,7 +95,7 @@ func (p *Program) commanded(s, other *Socket) (how coexistence, when string) {
 
 // handled reports whether some trigger closes s, or may do so.
 func (p *Program) handled(s *Socket) bool {
-	return p.flow.switched || p.flow.acted[target{plan.OpStopSocket, s.Name}]
+	return p.flow.switched || p.flow.unread || p.flow.acted[target{plan.OpStopSocket, s.Name}]
 }
 
 // enabled reports whether conditions, or the start of the plan, open s.

@@ -35,7 +35,7 @@ managed-by = ["operators"]
 `,
 	Run: func(p *Pass) {
 		for _, q := range p.Permissions {
-			if !q.Unit.Broken {
+			if q.Unit.Lost == nil {
 				p.unused(reference{"permission", q.Name}, q.Unit.Name)
 			}
 		}

@@ -34,7 +34,7 @@ stop-on = ["halt"]
 `,
 	Run: func(p *Pass) {
 		for _, s := range p.Table.Signals {
-			if !s.Builtin && !s.Unit.Broken {
+			if !s.Builtin && s.Unit.Lost == nil {
 				p.unused(reference{"signal", s.Name}, s.Unit.Name)
 			}
 		}

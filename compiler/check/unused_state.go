@@ -36,7 +36,7 @@ on-start = [{ state = "color", payload = "blue" }]
 `,
 	Run: func(p *Pass) {
 		for _, s := range p.Table.States {
-			if !s.Builtin && !s.Unit.Broken {
+			if !s.Builtin && s.Unit.Lost == nil {
 				p.unused(reference{"state", s.Name}, s.Unit.Name)
 			}
 		}

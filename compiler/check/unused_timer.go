@@ -52,7 +52,7 @@ start-on = ["signal backup"]
 `,
 	Run: func(p *Pass) {
 		for _, t := range p.Timers {
-			if !p.whole() || t.Unit.Broken || t.Unit.After.Set() || p.flow.acted[target{plan.OpStartTimer, t.Name}] {
+			if !p.whole() || t.Unit.Lost != nil || t.Unit.After.Set() || p.flow.acted[target{plan.OpStartTimer, t.Name}] {
 				continue
 			}
 			p.Report(diag.Diagnostic{

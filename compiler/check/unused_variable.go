@@ -38,7 +38,7 @@ on-start = [{ state = "banner", payload = { from = "var:greeting" } }]
 `,
 	Run: func(p *Pass) {
 		for _, v := range p.Table.Variables {
-			if !v.Unit.Broken {
+			if v.Unit.Lost == nil {
 				p.unused(reference{"variable", plan.Name(v.Name)}, v.Unit.Name)
 			}
 		}

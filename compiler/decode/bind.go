@@ -16,6 +16,7 @@ import (
 type binder struct {
 	found *findings
 	what  subject
+	lost  unit.Lost // keys that cannot be missing
 }
 
 // subject is what messages call a table: a unit with its name, such as `socket "web"`,
@@ -85,7 +86,7 @@ func (b *binder) table(t *unit.Table, item any, values map[string]any, at source
 		}
 		_, ok := values[f.Key]
 		switch {
-		case ok || meant[f.Key]:
+		case ok || meant[f.Key] || b.lost[f.Key] || b.lost[""]:
 		case b.found.enough(diag.MissingKey):
 			b.found.omit(diag.MissingKey)
 		default:

@@ -19,8 +19,8 @@ type Decoded struct {
 	File  *unit.File
 	Diags *diag.List
 
-	text string
-	lay  *layout // nil: it has none, or the file is small
+	text string  // without what cannot be decoded
+	lay  *layout // nil: it has none, or an Index can find it out
 }
 
 // Decode decodes a unit file whose units belong to group. It reports everything
@@ -33,8 +33,8 @@ func Decode(src *source.File, group string) Decoded {
 		d.file()
 	}
 	out := Decoded{File: d.out, Diags: d.diags}
-	if len(d.text) >= large {
-		out.text, out.lay = d.text, d.lay
+	if len(d.text) >= large || len(d.blanked) > 0 {
+		out.text, out.lay = d.mended(), d.lay
 	}
 	return out
 }
@@ -56,8 +56,11 @@ type decoder struct {
 	diags *diag.List
 	bound map[string]int // units of each kind that have been bound
 
-	broken map[int]bool // first segments of units with an error already reported
-	kept   bool         // whether the last error is in diags
+	broken  map[int]bool      // first segments of units with an error already reported
+	lost    map[int]unit.Lost // of those that were mended
+	blanked []extent          // of the file, to mend them
+	again   int               // bytes that were decoded for that
+	kept    bool              // whether the last error is in diags
 }
 
 // begin forgets everything but the text.
@@ -66,6 +69,8 @@ func (d *decoder) begin() {
 	d.diags = &diag.List{}
 	d.bound = map[string]int{}
 	d.broken = map[int]bool{}
+	d.lost = map[int]unit.Lost{}
+	d.blanked, d.again = nil, 0
 }
 
 // readable checks that the file is text within the limits, and splits it.
@@ -155,23 +160,23 @@ func (d *decoder) units(kind *unit.Kind, units []map[string]any) {
 		d.bound[kind.Name]++
 		at := source.UnitOnLine(d.src, kind.Name, i, d.lines[d.lay.units[kind.Name][i]])
 		item, done := kind.Begin(d.out, at)
-		b := binder{found: &findings{list: d.diags}, what: describe(kind.Name, values)}
 		first := d.lay.units[kind.Name][i]
+		b := binder{found: &findings{list: d.diags}, what: describe(kind.Name, values), lost: d.lost[first]}
 		if values == nil && !d.broken[first] {
 			continue // nobody has looked at it, which has been reported
 		}
 		if values == nil {
 			b.only(&kind.Table, "name", item, d.rescueName(first), at)
-			done(true)
+			done(unit.Lost{"": true})
 			continue
 		}
 		b.table(&kind.Table, item, values, at)
-		if b.found.count() == 0 { // else what seems to be missing may be what is wrong
+		if b.found.count() == 0 && b.lost == nil { // else what seems to be missing may be what is wrong
 			b.contradictions(item)
 		}
 		units[n] = nil // nobody needs it any more, and a large file has many
 		d.add(b.found, at)
-		done(d.broken[first] || b.found.count() > 0)
+		done(d.lostKeys(kind, first, b.found))
 	}
 }
 
@@ -318,6 +323,13 @@ func (d *decoder) error(code diag.Code, at source.Span, help, format string, arg
 		Span:     at,
 		Help:     help,
 	})
+}
+
+// label adds a label to the last error.
+func (d *decoder) label(l diag.Label) {
+	if all := d.diags.All(); d.kept {
+		all[len(all)-1].Labels = []diag.Label{l}
+	}
 }
 
 // fix attaches a fix to the last error.

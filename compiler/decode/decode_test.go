@@ -210,6 +210,7 @@ func TestStatements(t *testing.T) {
 		{"S4 no listen", "[[socket]]\nname = \"web\"\ntype = \"tcp\"\n", []string{"K1008 socket \"web\" has no `listen`"}},
 		{"S5 all at once", "[[socket]]\nname = x\n[[socket]]\nnam = 1\n" + socket, []string{
 			"S0001 invalid TOML: expected value but found \"x\" instead",
+			"K1008 socket \"x\" has no `type`", "K1008 socket \"x\" has no `listen`",
 			"K1005 socket has no key \"nam\"", "K1008 socket has no `type`", "K1008 socket has no `listen`",
 		}},
 		{"S6 managed", socket + "lifecycle = \"managed\"\n", nil},
@@ -244,20 +245,28 @@ func TestStatements(t *testing.T) {
 
 // TestBrokenUnits: what has a name stays, so that references to it resolve.
 func TestBrokenUnits(t *testing.T) {
+	lost := func(keys ...string) unit.Lost {
+		l := unit.Lost{}
+		for _, key := range keys {
+			l[key] = true
+		}
+		return l
+	}
 	tests := []struct {
 		name, text string
 		want       []*unit.State
 	}{
 		{"sound", "[[state]]\nname = \"a\"\npayload = \"none\"\n", []*unit.State{{Name: str("a"), Payload: str("none")}}},
-		{"wrong value", "[[state]]\nname = \"a\"\npayload = \"x\"\n", []*unit.State{{Name: str("a"), Payload: str("x"), Broken: true}}},
-		{"wrong type", "[[state]]\nname = \"a\"\npayload = 1\n", []*unit.State{{Name: str("a"), Broken: true}}},
+		{"wrong value", "[[state]]\nname = \"a\"\npayload = \"x\"\n", []*unit.State{{Name: str("a"), Payload: str("x"), Lost: lost("payload")}}},
+		{"wrong type", "[[state]]\nname = \"a\"\npayload = 1\n", []*unit.State{{Name: str("a"), Lost: lost("payload")}}},
 		{"without a name", "[[state]]\npayload = \"none\"\n", nil},
-		{"syntax error", "[[state]]\nname = \"a\"\npayload = x\n", []*unit.State{{Name: str("a"), Broken: true}}},
-		{"syntax error in the name", "[[state]]\nname = \"a\npayload = \"none\"\n", nil},
+		{"syntax error", "[[state]]\nname = \"a\"\npayload = x\n", []*unit.State{{Name: str("a"), Lost: lost("payload")}}},
+		{"syntax error in the name", "[[state]]\nname = \"a\npayload = \"none\"\n", []*unit.State{{Name: str("a"), Payload: str("none"), Lost: lost("name")}}},
+		{"no name that can be understood", "[[state]]\nname = ?\npayload = \"none\"\n", nil},
 		{"open bracket above the name", "[[state]]\nbranch = [\nname = \"a\"\n[[state]]\nname = \"b\"\npayload = \"none\"\n", []*unit.State{
-			{Name: str("a"), Broken: true}, {Name: str("b"), Payload: str("none")},
+			{Name: str("a"), Lost: lost("branch", "")}, {Name: str("b"), Payload: str("none")},
 		}},
-		{"extended table", "[[state]]\nname = \"a\"\npayload = \"none\"\nx = {}\nx.y = 1\n", []*unit.State{{Name: str("a"), Payload: str("none"), Broken: true}}},
+		{"extended table", "[[state]]\nname = \"a\"\npayload = \"none\"\nx = {}\nx.y = 1\n", []*unit.State{{Name: str("a"), Payload: str("none"), Lost: lost("")}}},
 		{"between others", "[[state]]\nname = \"a\"\npayload = \"none\"\n[[state]]\nname = 'b' 1\n[[state]]\nname = \"c\"\npayload = \"json\"\n", []*unit.State{
 			{Name: str("a"), Payload: str("none")}, {Name: str("c"), Payload: str("json")},
 		}},
@@ -268,7 +277,7 @@ func TestBrokenUnits(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got.States, withoutPlaces); diff != "" {
 				t.Errorf("states (-want +got):\n%s", diff)
 			}
-			if broken := slices.ContainsFunc(got.States, func(s *unit.State) bool { return s.Broken }); broken && diags.Errors() == 0 {
+			if broken := slices.ContainsFunc(got.States, func(s *unit.State) bool { return s.Lost != nil }); broken && diags.Errors() == 0 {
 				t.Error("a unit is broken without an error")
 			}
 		})
@@ -277,7 +286,7 @@ func TestBrokenUnits(t *testing.T) {
 
 // TestPlaces: a bound value knows its place, also in a file with syntax errors.
 func TestPlaces(t *testing.T) {
-	f := &source.File{Name: "a.toml", Text: []byte("[[state]]\nname = x\n[[state]]\nname = \"b\"\npayload = \"none\"\nbranch = [\"k\"]\n")}
+	f := &source.File{Name: "a.toml", Text: []byte("[[state]]\nname = ?\n[[state]]\nname = \"b\"\npayload = \"none\"\nbranch = [\"k\"]\n")}
 	got, _ := decode.File(f, "a")
 	if len(got.States) != 1 {
 		t.Fatalf("%d states", len(got.States))

@@ -84,7 +84,9 @@ func (b *binder) triggers(f unit.Field, v any, at source.Place) unit.Triggers {
 			return
 		}
 		item := unit.Trigger{At: at}
+		before := b.found.count()
 		b.inner("the trigger").table(&unit.TriggerTable, &item, values, at)
+		item.Broken = b.found.count() > before
 		t.Items = append(t.Items, item)
 	})
 	return t

@@ -45,7 +45,7 @@ func checkDecode(t reporter, text []byte) {
 		t.Errorf("render: %v", err)
 	}
 	for _, s := range units.Sockets {
-		if s.Broken && diags.Errors() == 0 {
+		if s.Lost != nil && diags.Errors() == 0 {
 			t.Errorf("socket %q is broken without an error", s.Name.Value)
 		}
 	}

@@ -21,8 +21,10 @@ var update = flag.Bool("update", false, "write the golden files")
 // rendered decodes a file and returns its diagnostics as people see them.
 func rendered(t *testing.T, name string, text []byte) string {
 	t.Helper()
-	_, diags := decode.File(&source.File{Name: name, Text: text}, "group")
+	decoded := decode.Decode(&source.File{Name: name, Text: text}, "group")
+	diags := decoded.Diags
 	var index decode.Index
+	index.Keep(decoded)
 	var b strings.Builder
 	if err := render.Text(&b, diag.Sorted(diags.All(), index.Locate), index.Locate, render.TextOptions{}); err != nil {
 		t.Fatal(err)

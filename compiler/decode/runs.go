@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/unit"
 )
 
 // runSize is how many bytes of a large file are decoded at a time: enough to
@@ -58,9 +59,11 @@ func (d *decoder) keysOutside() bool {
 type decoded struct {
 	contents
 
-	diags  *diag.List
-	broken map[int]bool
-	sound  bool // else the file has to be decoded as a whole
+	diags   *diag.List
+	broken  map[int]bool
+	lost    map[int]unit.Lost
+	blanked []extent
+	sound   bool // else the file has to be decoded as a whole
 }
 
 // inRuns decodes the runs of a file on all processors and binds their units in
@@ -92,6 +95,8 @@ func (d *decoder) inRuns(runs []run) bool {
 		begin()
 		d.diags.Append(part.diags)
 		maps.Copy(d.broken, part.broken)
+		maps.Copy(d.lost, part.lost)
+		d.blanked = append(d.blanked, part.blanked...)
 		maps.Copy(top, part.top)
 		d.bind(part.units)
 	}
@@ -104,8 +109,8 @@ func (d *decoder) inRuns(runs []run) bool {
 // decodeRun decodes a run, or if that fails its units one by one. It changes
 // nothing of d.
 func (d *decoder) decodeRun(r run) decoded {
-	part := decoder{src: d.src, text: d.text, lay: d.lay, diags: &diag.List{}, broken: map[int]bool{}}
-	out := decoded{diags: part.diags, broken: part.broken, sound: true}
+	part := decoder{src: d.src, text: d.text, lay: d.lay, diags: &diag.List{}, broken: map[int]bool{}, lost: map[int]unit.Lost{}}
+	out := decoded{diags: part.diags, broken: part.broken, lost: part.lost, sound: true}
 	values, bad := decodeTOML(d.text[d.lay.segments[r.first].start:d.lay.segments[r.end-1].end])
 	if bad == nil {
 		out.contents = contentsOf(values, d.unitsOf(r))
@@ -116,6 +121,7 @@ func (d *decoder) decodeRun(r run) decoded {
 		out.contents, out.sound = part.decodeUnits(r)
 	}
 	part.checkExtended(r)
+	out.blanked = part.blanked
 	return out
 }
 

@@ -75,10 +75,9 @@ func commaSlip(text string, s slip) slip {
 		line = line[:end]
 	}
 	before := strings.TrimRight(text[:s.from], " \t\r\n")
-	_, n := headerKey(line)
 	switch {
-	case strings.Contains(text[len(before):s.from], "\n") && n > 0 && strings.HasPrefix(line[n:], "="):
-		return slip{from: len(before) - 1, to: len(before), help: "close what is open here with `]` or `}`"}
+	case strings.Contains(text[len(before):s.from], "\n") && beginsWithKey(line):
+		return slip{from: len(before) - 1, to: len(before), help: "write a comma behind it"}
 	case len(before) == s.from && strings.HasSuffix(before, `"`) && isWordByte(line):
 		s.help = "the string ends before this: write `\\\"` or `'` for a quote inside it"
 	default:
@@ -121,7 +120,7 @@ func valueSlip(text string, at int) slip {
 	case item != word && word != "" && strings.ContainsAny(item, `"'`):
 		s.to, s.help = at+len(item), "put quotes around all of it: single ones, if it has double ones"
 		return s
-	case item != word && word != "" && strings.Contains(item, " ") && strconv.Quote(item) == `"`+item+`"` && strings.Trim(item, "[{(<=:\\") == item:
+	case item != word && word != "" && strings.Contains(item, " ") && strconv.Quote(item) == `"`+item+`"` && isPlain(item):
 		quoted := `"` + item + `"`
 		return slip{at, at + len(item), fmt.Sprintf("put quotes around a string: `%.80s`", quoted), true, quoted}
 	case slices.Contains(absent, word):
@@ -133,12 +132,16 @@ func valueSlip(text string, at int) slip {
 		return s
 	case b != "":
 		s.help, s.fixed, s.instead = fmt.Sprintf("write `%s`", b), true, b
-	case strings.Trim(word, "[{(<=:\\") == word && strconv.Quote(word) == `"`+word+`"`:
+	case isPlain(strings.TrimPrefix(word, ":")) && strconv.Quote(word) == `"`+word+`"`: // a port is :80
 		s.instead, s.fixed = `"`+word+`"`, true
 		s.help = fmt.Sprintf("put quotes around a string: `%.80s`", s.instead)
 	}
 	return s
 }
+
+// isPlain reports whether s does not begin or end with what is more likely to be the
+// mistake itself.
+func isPlain(s string) bool { return s != "" && strings.Trim(s, "[{(<=:\\") == s }
 
 // keySlip says what is wrong behind a key, or with a line that has none.
 func keySlip(text string, at int) slip {
@@ -176,9 +179,7 @@ func (d *decoder) labelTwice(message string, at, segment int) {
 		if strings.Join(same, "\x00") == strings.Join(key, "\x00") && strings.HasPrefix(line[size:], "=") {
 			indent := len(line) - len(strings.TrimLeft(line, " \t"))
 			span := d.span(start+indent, start+len(strings.TrimRight(line[:size], " \t")))
-			if all := d.diags.All(); d.kept {
-				all[len(all)-1].Labels = []diag.Label{{Span: span, Message: "defined here"}}
-			}
+			d.label(diag.Label{Span: span, Message: "defined here"})
 			return
 		}
 		start += len(line)

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/rind-sockets/rind/compiler/source"
@@ -97,17 +98,13 @@ func (l *layout) lines(text string) []int {
 }
 
 func scan(text string, lenient bool) (*layout, *limitError) {
-	s := scanner{
-		text:    text,
-		lenient: lenient,
-		lay:     &layout{units: map[string][]int{}, open: map[int]int{}},
-		kinds:   map[string]*kindState{},
-	}
+	s := newScanner(text)
+	s.lenient = lenient
 	if strings.HasPrefix(text, source.BOM) {
 		s.at = len(source.BOM)
 	}
 	const likely = 100_000 // of more, nobody knows whether they are headers
-	s.lay.segments = make([]segment, 1, 1+min(strings.Count(text, "\n["), likely))
+	s.lay.segments = slices.Grow(s.lay.segments, min(strings.Count(text, "\n["), likely))
 	s.lay.segments[0] = segment{start: s.at, head: s.at}
 	s.run()
 	s.finish()
@@ -117,8 +114,24 @@ func scan(text string, lenient bool) (*layout, *limitError) {
 // eachKey calls f for every key of the lines of text, with the first byte of its
 // value. The text has no headers and has been scanned before.
 func eachKey(text string, f func(key string, value byte)) {
-	s := scanner{text: text, lay: &layout{segments: make([]segment, 1), open: map[int]int{}}, onKey: f}
+	s := newScanner(text)
+	s.onKey = f
 	s.run()
+}
+
+// eachLine calls f for each place in text where a line with a key or a header can
+// begin. The text has been scanned before.
+func eachLine(text string, f func(at int)) {
+	s := newScanner(text)
+	s.onLine = f
+	s.run()
+}
+
+// openBrackets returns the brackets that the key and value in text leave open.
+func openBrackets(text string) []bracket {
+	s := newScanner(text)
+	s.run()
+	return s.stack
 }
 
 // bracket is an open "[" or "{" of a value.
@@ -148,6 +161,17 @@ type scanner struct {
 
 	// onKey, if set, gets each key of a line and the first byte of its value.
 	onKey func(key string, value byte)
+
+	// onLine, if set, gets each place where a line begins, outside brackets and strings.
+	onLine func(at int)
+}
+
+func newScanner(text string) *scanner {
+	return &scanner{
+		text:  text,
+		lay:   &layout{segments: make([]segment, 1), units: map[string][]int{}, open: map[int]int{}},
+		kinds: map[string]*kindState{},
+	}
 }
 
 // kindState is what is known of the units of a kind.
@@ -217,6 +241,9 @@ var inWord = func() (is [256]bool) {
 func (s *scanner) newLine() {
 	s.stack = s.stack[:0]
 	s.prefix = s.lay.segments[len(s.lay.segments)-1].parts
+	if s.onLine != nil {
+		s.onLine(s.at)
+	}
 	s.newKey()
 }
 

@@ -97,7 +97,7 @@ func (d *decoder) decodeUnits(r run) (c contents, failed bool) {
 		if wrong != nil {
 			broken++
 			d.broken[i] = true
-			d.syntaxError(wrong, chunk.offset(wrong.at), i)
+			part = d.mend(i, chunk, wrong)
 		}
 		c.add(s, part, wrong != nil)
 	}
@@ -181,6 +181,34 @@ func (c chunk) offset(at int) int {
 		}
 	}
 	return c.parts[len(c.parts)-1].end
+}
+
+// part returns the segment that byte at of the chunk is in, and where that begins in
+// the chunk.
+func (c chunk) part(at int) (s segment, start int) {
+	for _, s = range c.parts {
+		size := s.end - s.start
+		if at < start+size || s.next == 0 {
+			return s, start
+		}
+		start += size
+	}
+	return s, start
+}
+
+// errorIn reports an error of the decoder that was found in the unit that begins with
+// segment first.
+func (d *decoder) errorIn(c chunk, bad *syntaxError, first int) {
+	at := c.offset(bad.at)
+	open, key, ok := c.openBefore(bad.at)
+	if !ok {
+		d.syntaxError(bad, at, first)
+		return
+	}
+	open, key = c.offset(open), c.offset(key)
+	_, size := headerKey(d.text[key:])
+	d.error(bad.code, d.span(open, open+1), "close it", "invalid TOML: `%s` is never closed", d.text[open:open+1])
+	d.label(diag.Label{Span: d.span(key, key+len(strings.TrimRight(d.text[key:key+size], " \t"))), Message: "this key would be a part of it"})
 }
 
 // syntaxError reports an error of the decoder at an offset of the file, found in

@@ -36,7 +36,7 @@ type State struct {
 
 // KeysUnknown reports whether `branch` of s may have a mistake, which is reported
 // there: what follows from the branch keys then is none.
-func (s *State) KeysUnknown() bool { return s.Unit != nil && s.Unit.Broken && !s.Unit.Branch.Set() }
+func (s *State) KeysUnknown() bool { return s.Unit != nil && s.Unit.Lost.Any("branch") }
 
 // Signal is a defined or builtin signal.
 type Signal struct {

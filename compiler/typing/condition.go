@@ -32,9 +32,9 @@ type Typer struct {
 	// Enough, if set, reports whether mistakes of a code are only counted from now on.
 	Enough func(diag.Code, diag.Severity) bool
 
-	// Broken says that the unit has mistakes that are reported already: what is
-	// missing in it is no further mistake.
-	Broken bool
+	// Lost says that conditions of the unit have mistakes that are reported already:
+	// what is missing in them is no further mistake.
+	Lost bool
 
 	noSignal *noSignal // where the condition stands, if a signal is no condition there
 }
@@ -98,7 +98,7 @@ func joined(items []cond.Expr, how Join) *cond.Expr {
 // StartOn is [Typer.Conditions] for start-on, where an empty list is a mistake:
 // its reader cannot know whether nothing or everything starts the unit.
 func (t Typer) StartOn(list unit.Conditions, how Join) *cond.Expr {
-	if list.Set() && len(list.Items) == 0 && !t.Broken {
+	if list.Set() && len(list.Items) == 0 && !t.Lost {
 		t.fail(EmptyConditions, diag.Diagnostic{
 			Message: "`start-on` is empty",
 			At:      list.At,

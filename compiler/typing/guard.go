@@ -105,7 +105,7 @@ func (t Typer) as(root cond.Root, filter unit.Any) ([]cond.Guard, bool) {
 	if err == nil {
 		return conjuncts(cond.SubsetGuard(root, tree)), true
 	}
-	if !t.Broken { // the decoder reports what has no JSON form
+	if !t.Lost { // the decoder reports what has no JSON form
 		t.fail(diag.NoJSONForm, diag.Diagnostic{
 			Message: err.Error(),
 			At:      filter.At,

@@ -177,7 +177,7 @@ type Kind struct {
 	// Begin returns a new unit for a binder to fill, and what to call when that
 	// is done. A broken unit stays in the file if it has a name, so that
 	// references to it resolve. Nil unless Supported.
-	Begin func(f *File, at source.Place) (item any, done func(broken bool))
+	Begin func(f *File, at source.Place) (item any, done func(Lost))
 }
 
 // KindOf returns the kind with that name.
@@ -203,20 +203,20 @@ func KindOfNewer(name string) (*Kind, bool) {
 // common is what every kind of unit has.
 type common struct {
 	at     *source.Place
-	broken *bool
+	lost   *Lost
 	name   *String
 	finish func() // may be nil
 }
 
 // collect makes the Begin of a kind whose units are gathered in list.
-func collect[U any](list func(*File) *[]*U, parts func(*U) common) func(*File, source.Place) (any, func(bool)) {
-	return func(f *File, at source.Place) (item any, done func(broken bool)) {
+func collect[U any](list func(*File) *[]*U, parts func(*U) common) func(*File, source.Place) (any, func(Lost)) {
+	return func(f *File, at source.Place) (item any, done func(Lost)) {
 		u := new(U)
 		c := parts(u)
 		*c.at = at
-		return u, func(broken bool) {
-			*c.broken = broken
-			if broken && c.name.Value == "" {
+		return u, func(lost Lost) {
+			*c.lost = lost
+			if lost != nil && c.name.Value == "" {
 				return
 			}
 			if c.finish != nil {

@@ -126,21 +126,21 @@ func TestKinds(t *testing.T) {
 func TestBegin(t *testing.T) {
 	f := &unit.File{}
 	kind, _ := unit.KindOf("state")
-	bind := func(name string, broken bool) {
+	bind := func(name string, lost unit.Lost) {
 		item, done := kind.Begin(f, source.UnitPlace(nil, "state", len(f.States)))
 		s, ok := item.(*unit.State)
 		if !ok {
 			t.Fatalf("a state is bound to a %T", item)
 		}
 		s.Name = unit.String{Value: name}
-		done(broken)
+		done(lost)
 	}
-	bind("sound", false)
-	bind("broken", true)
-	bind("", true)
+	bind("sound", nil)
+	bind("broken", unit.Lost{"payload": true})
+	bind("", unit.Lost{"name": true})
 	want := []*unit.State{
 		{At: source.UnitPlace(nil, "state", 0), Name: unit.String{Value: "sound"}},
-		{At: source.UnitPlace(nil, "state", 1), Broken: true, Name: unit.String{Value: "broken"}},
+		{At: source.UnitPlace(nil, "state", 1), Lost: unit.Lost{"payload": true}, Name: unit.String{Value: "broken"}},
 	}
 	if diff := cmp.Diff(want, f.States); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)
@@ -163,7 +163,7 @@ func TestShareEnv(t *testing.T) {
 	}
 	s.Env = env("B", "service", "C", "service")
 	s.Run = []unit.Run{{Env: env("A", "own", "C", "own")}, {}}
-	done(false)
+	done(nil)
 	want := []unit.Run{{Env: env("A", "own", "B", "service", "C", "own")}, {Env: env("B", "service", "C", "service")}}
 	if diff := cmp.Diff(want, f.Services[0].Run); diff != "" {
 		t.Errorf("processes (-want +got):\n%s", diff)

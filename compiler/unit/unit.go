@@ -2,7 +2,11 @@
 // the one table of fields that binds them, suggests names, and documents them.
 package unit
 
-import "github.com/rind-sockets/rind/compiler/source"
+import (
+	"slices"
+
+	"github.com/rind-sockets/rind/compiler/source"
+)
 
 // File is one decoded unit file.
 type File struct {
@@ -23,10 +27,20 @@ func (f *File) Len() int {
 	return len(f.Sockets) + len(f.Services) + len(f.States) + len(f.Signals) + len(f.Timers) + len(f.Permissions) + len(f.Variables)
 }
 
+// Lost are the keys of a broken unit whose values are not what is written there: of a
+// wrong type, not to be decoded, or misspelt. With "" it may be any key. It is nil for
+// a sound unit.
+type Lost map[string]bool
+
+// Any reports whether one of the keys may be written in the unit though it is not set.
+func (l Lost) Any(keys ...string) bool {
+	return l[""] || slices.ContainsFunc(keys, func(key string) bool { return l[key] })
+}
+
 // Socket is a [[socket]].
 type Socket struct {
-	At     source.Place // its header
-	Broken bool         // an error was reported inside: skip checks that would only repeat it
+	At   source.Place // its header
+	Lost Lost         // of which errors are reported: skip checks that would only repeat it
 
 	Name, Type, Listen, Owner, Lifecycle, FDName String
 	StartOn, StopOn                              Conditions
@@ -62,8 +76,8 @@ type Burst struct {
 
 // Service is a [[service]].
 type Service struct {
-	At     source.Place
-	Broken bool
+	At   source.Place
+	Lost Lost
 
 	Name, User, Group, WorkingDir String
 	Umask, EnvFile, Ready         String
@@ -167,8 +181,8 @@ type Output struct {
 
 // State is a [[state]].
 type State struct {
-	At     source.Place
-	Broken bool
+	At   source.Place
+	Lost Lost
 
 	Name, Payload  String
 	Branch         List
@@ -206,8 +220,8 @@ type AutoPayload struct {
 
 // Signal is a [[signal]].
 type Signal struct {
-	At     source.Place
-	Broken bool
+	At   source.Place
+	Lost Lost
 
 	Name, Payload String
 	Branch        List
@@ -217,8 +231,8 @@ type Signal struct {
 
 // Timer is a [[timer]].
 type Timer struct {
-	At     source.Place
-	Broken bool
+	At   source.Place
+	Lost Lost
 
 	Name     String
 	Duration Duration
@@ -229,8 +243,8 @@ type Timer struct {
 
 // Variable is a [[variable]]. Its name is global.
 type Variable struct {
-	At     source.Place
-	Broken bool
+	At   source.Place
+	Lost Lost
 
 	Name    String
 	Default Any
@@ -239,8 +253,8 @@ type Variable struct {
 
 // Permission is a [[permission]].
 type Permission struct {
-	At     source.Place
-	Broken bool
+	At   source.Place
+	Lost Lost
 
 	Name          String
 	ID            Int
@@ -317,4 +331,6 @@ type Trigger struct {
 	Payload                                             Any
 	Stop, Remove                                        Bool
 	Branch                                              Test // filter of remove
+
+	Broken bool // an error is reported inside: what is missing is no further mistake
 }

@@ -1,0 +1,223 @@
+package decode
+
+import (
+	"maps"
+	"strings"
+
+	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/unit"
+	"github.com/rind-sockets/rind/grammar"
+)
+
+// A unit with a syntax error cannot be decoded, and its other mistakes are to be
+// reported all the same. So what the decoder stumbles over is blanked out, a key with
+// its value, until it accepts the rest: everything else stays where it is in the file.
+const (
+	maxLost = 20 // keys that are blanked out of one unit
+
+	// maxDecodedAgain bounds the bytes of a run that are decoded once more for that,
+	// and minDecodedAgain is what each time counts for at least.
+	maxDecodedAgain = 128 << 10
+	minDecodedAgain = 256
+)
+
+// mend reports the syntax errors of the unit that begins with segment first, bad and
+// those behind it, and decodes what is sound of the unit. It returns nil if nothing
+// comes of that.
+func (d *decoder) mend(first int, c chunk, bad *syntaxError) map[string]any {
+	missing, name := unit.Lost{}, ""
+	for range maxLost {
+		d.errorIn(c, bad, first)
+		d.again += max(minDecodedAgain, len(c.text))
+		if bad.code == diag.DecoderFailure || d.again > maxDecodedAgain {
+			return nil
+		}
+		at, ok := c.brokenAt(bad.at)
+		text := c.text[at.start:at.end]
+		if !ok || strings.TrimSpace(text) == "" {
+			return nil
+		}
+		key := lostKey(text)
+		if kind, ok := unit.KindOf(c.parts[0].kind); !ok || !known(kind, key) {
+			key = "" // it may be any, misspelt
+		}
+		if missing[key] = true; key == "name" {
+			name = meantName(text)
+		}
+		d.blanked = append(d.blanked, extent{c.offset(at.start), c.offset(at.start) + len(text)})
+		c.text = c.text[:at.start] + blanks(text) + c.text[at.end:]
+		var part map[string]any
+		if part, bad = decodeTOML(c.text); bad == nil {
+			d.lost[first] = missing
+			return withName(part, c.parts[0].kind, name)
+		}
+	}
+	return nil
+}
+
+// known reports whether units of a kind have a key.
+func known(kind *unit.Kind, key string) bool {
+	_, ok := kind.Field(key)
+	return ok
+}
+
+// brokenAt returns what makes the decoder fail at a byte of the chunk: a key with its
+// value, or a table with its header. The header of the unit cannot be done without.
+func (c chunk) brokenAt(at int) (broken extent, ok bool) {
+	s, start := c.part(at)
+	head, end := start+s.head-s.start, start+s.end-s.start
+	if at < head {
+		return extent{start, end}, start > 0
+	}
+	from, to := keyAt(c.text[head:end], at-head)
+	return extent{head + from, head + to}, true
+}
+
+// openBefore returns which bracket is not closed in front of a key that has byte at of
+// the chunk, and where that begins, if that is why the decoder fails there.
+func (c chunk) openBefore(at int) (open, key int, ok bool) {
+	s, start := c.part(at)
+	head := start + s.head - s.start
+	if at < head {
+		return 0, 0, false
+	}
+	body := c.text[head : start+s.end-s.start]
+	from, _ := keyAt(body, at-head)
+	bracket, line, ok := keyInside(body[from:], at-head-from)
+	from += head
+	key = from + line
+	key += len(c.text[key:]) - len(strings.TrimLeft(c.text[key:], " \t"))
+	return from + bracket, key, ok
+}
+
+// keyAt returns where the key begins that has byte at in its value, and where the next
+// one does.
+func keyAt(body string, at int) (from, to int) {
+	to = len(body)
+	eachLine(body, func(start int) {
+		switch {
+		case start <= at:
+			from = start
+		case start < to && !continues(body[start:]):
+			to = start
+		}
+	})
+	if _, next, ok := keyInside(body[from:], at-from); ok {
+		to = from + next
+	}
+	return from, to
+}
+
+// continues reports whether text begins with what no key begins with, so that it belongs
+// to what is in front of it.
+func continues(text string) bool {
+	return strings.IndexAny(strings.TrimLeft(text, " \t"), "{}],") == 0
+}
+
+// keyInside returns where the line begins that has byte at, if that line looks like a
+// key of its own inside a bracket that text forgets to close, and where that is.
+func keyInside(text string, at int) (bracket, start int, ok bool) {
+	start = strings.LastIndexByte(text[:at], '\n') + 1
+	open := openBrackets(text[:at])
+	if len(open) == 0 || start == 0 || !beginsWithKey(text[start:]) {
+		return 0, 0, false
+	}
+	last := open[len(open)-1]
+	// A table with one key on each line lacks a comma, most likely.
+	ownLines := last.char == '{' && strings.TrimSpace(firstLine(text[last.at+1:])) == ""
+	return last.at, start, !ownLines
+}
+
+// beginsWithKey reports whether text begins with key =.
+func beginsWithKey(text string) bool {
+	parts, n := headerKey(text)
+	return len(parts) > 0 && strings.HasPrefix(text[n:], "=")
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+// lostKey returns the first part of the key that text begins with, behind the kind if
+// that is a header.
+func lostKey(text string) string {
+	text = strings.TrimLeft(text, " \t\r\n")
+	header := strings.HasPrefix(text, "[")
+	parts, _ := headerKey(strings.TrimLeft(text, "["))
+	switch {
+	case header && len(parts) > 1:
+		return parts[1]
+	case header || len(parts) == 0:
+		return ""
+	}
+	return strings.TrimRight(parts[0], ":")
+}
+
+// meantName returns the name of a unit that a line with a syntax error gives it, or "".
+// Without it, whatever refers to the unit would be reported as well.
+func meantName(line string) string {
+	_, value, _ := strings.Cut(line, "name")
+	value, _, _ = strings.Cut(strings.TrimLeft(value, " \t:=\"'"), "#")
+	value = strings.Trim(value, " \t\r\n\"',;")
+	if grammar.CheckName(value) != nil {
+		return ""
+	}
+	return value
+}
+
+// withName adds the name to the only unit of a kind that was decoded, unless it has one.
+func withName(part map[string]any, kind, name string) map[string]any {
+	units, ok := part[kind].([]map[string]any)
+	if ok && len(units) == 1 && units[0]["name"] == nil && name != "" {
+		units[0]["name"] = name
+	}
+	return part
+}
+
+// blanks returns as many blanks as text has bytes, and its line breaks.
+func blanks(text string) string {
+	out := []byte(text)
+	clearText(out)
+	return string(out)
+}
+
+func clearText(text []byte) {
+	for i := range text {
+		if text[i] != '\n' {
+			text[i] = ' '
+		}
+	}
+}
+
+// mended returns the text of the file without what was blanked out.
+func (d *decoder) mended() string {
+	if len(d.blanked) == 0 {
+		return d.text
+	}
+	out := []byte(d.text)
+	for _, e := range d.blanked { // in the order of the units, whose parts need not follow each other
+		clearText(out[e.start:e.end])
+	}
+	return string(out)
+}
+
+// lostKeys returns the keys of a unit that could not be bound, nil if there are none.
+func (d *decoder) lostKeys(kind *unit.Kind, first int, found *findings) unit.Lost {
+	if found.count() == 0 && !d.broken[first] {
+		return nil
+	}
+	all := unit.Lost{}
+	maps.Copy(all, d.lost[first])
+	if found.more+found.omitted > 0 || d.broken[first] && d.lost[first] == nil {
+		all[""] = true
+	}
+	for i := range found.kept {
+		key := ""
+		if path := found.kept[i].At.Path(); len(path) > 0 && known(kind, path[0].Key) {
+			key = path[0].Key
+		}
+		all[key] = true
+	}
+	return all
+}

@@ -1,0 +1,127 @@
+package compiler_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rind-sockets/rind/compiler"
+	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/diag/render"
+)
+
+// slips are mistakes in a line with a key. A line that they cannot be made in stays
+// as it is.
+var slips = []struct {
+	name string
+	make func(line string) string
+}{
+	{"no quotes", func(line string) string { return simpleString.ReplaceAllString(line, "$1$2") }},
+	{"no closing quote", func(line string) string { return simpleString.ReplaceAllString(line, `$1"$2`) }},
+	{"colon", func(line string) string { return strings.Replace(line, " = ", ": ", 1) }},
+	{"no equals sign", func(line string) string { return strings.Replace(line, " = ", " ", 1) }},
+	{"comma", func(line string) string { return line + "," }},
+	{"no closing bracket", func(line string) string { return regexp.MustCompile(`[\]}]$`).ReplaceAllString(line, "") }},
+	{"word behind it", func(line string) string { return line + " x" }},
+	{"twice", func(line string) string { return line + "\n" + line }},
+	{"misspelt key", func(line string) string { return strings.Replace(line, " = ", "zz = ", 1) }},
+	{"wrong word", func(line string) string {
+		return regexp.MustCompile(`^(.*?["'][a-zA-Z0-9:/@_.-]+)(["'].*)$`).ReplaceAllString(line, "${1}zz$2")
+	}},
+	{"wrong number", func(line string) string {
+		return regexp.MustCompile(`^(.*?)([0-9]+)(.*)$`).ReplaceAllString(line, "${1}-1$3")
+	}},
+	{"wrong type", func(line string) string {
+		return regexp.MustCompile(` = .*[^\[{(]$`).ReplaceAllString(line, " = 1979-05-27")
+	}},
+}
+
+var (
+	simpleString = regexp.MustCompile(`^([^"]* = )"([^"]*)"$`)
+	withKey      = regexp.MustCompile(`^[a-z.-]+ = .*$`)
+	defines      = regexp.MustCompile(`^(name|branch) = `) // what several others may refer to
+)
+
+// TestS5OneMistake: a mistake in correct units is one error and nothing else, whatever
+// the others refer to. A report that only follows from another one helps nobody.
+func TestS5OneMistake(t *testing.T) {
+	t.Parallel()
+	for name, inputs := range correct(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			before := messages(compiler.Compile(inputs, compiler.Options{}))
+			for i, in := range inputs {
+				lines := strings.Split(string(in.Text), "\n")
+				for j, line := range lines {
+					for k, slip := range slips {
+						wrong := slip.make(line)
+						switch {
+						case wrong == line, !withKey.MatchString(line), slip.name == "wrong word" && defines.MatchString(line):
+							continue
+						case (j+k)%2 == 0: // all of them take twice the time, and find no more
+							continue
+						}
+						broken := slices.Clone(inputs)
+						broken[i].Text = []byte(strings.Join(slices.Concat(lines[:j], []string{wrong}, lines[j+1:]), "\n"))
+						res := compiler.Compile(broken, compiler.Options{})
+						if more := newIn(before, res); len(more) > 1 && res.Diags.Errors() > 0 {
+							t.Errorf("%s: %q\n%s", slip.name, line, text(t, more, res))
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// correct returns the correct units that there are examples of, by their names.
+func correct(t *testing.T) map[string][]compiler.Input {
+	t.Helper()
+	all := map[string][]compiler.Input{}
+	for _, info := range compiler.Catalog() {
+		if info.Right != "" {
+			all[string(info.Code)] = example(info.Right)
+		}
+	}
+	paths, err := filepath.Glob("check/testdata/ok/*.toml")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[path] = []compiler.Input{input("u", string(b))}
+	}
+	return all
+}
+
+func messages(res compiler.Result) map[string]bool {
+	all := map[string]bool{}
+	for _, d := range res.Diags.All() {
+		all[string(d.Code)+d.Message] = true
+	}
+	return all
+}
+
+func newIn(before map[string]bool, res compiler.Result) (more []diag.Diagnostic) {
+	for _, d := range res.Diags.All() {
+		if !before[string(d.Code)+d.Message] {
+			more = append(more, d)
+		}
+	}
+	return more
+}
+
+func text(t *testing.T, ds []diag.Diagnostic, res compiler.Result) string {
+	t.Helper()
+	var b strings.Builder
+	if err := render.Text(&b, diag.Sorted(ds, res.Locate), res.Locate, render.TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}

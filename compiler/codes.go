@@ -84,7 +84,7 @@ func Lookup(code diag.Code) (diag.Info, bool) {
 
 var catalog = sync.OnceValue(func() []diag.Info {
 	all := slices.Concat(diag.Codes, resolve.Codes, typing.Codes, action.Codes, Codes)
-	for _, r := range check.Rules {
+	for _, r := range check.Rules() {
 		all = append(all, diag.Info{Code: r.Code, Severity: r.Severity, Title: r.Title, Text: r.Text, Wrong: r.Example, Right: r.Right, Strict: r.Strict})
 	}
 	slices.SortFunc(all, func(a, b diag.Info) int { return cmp.Compare(a.Code, b.Code) })

@@ -232,7 +232,7 @@ func TestWarningsDoNotStop(t *testing.T) {
 // TestCodes proves that no code means two things.
 func TestCodes(t *testing.T) {
 	all := slices.Concat(diag.Codes, compiler.Codes, resolve.Codes, typing.Codes, action.Codes)
-	for _, r := range check.Rules {
+	for _, r := range check.Rules() {
 		all = append(all, diag.Info{Code: r.Code, Title: r.Title})
 	}
 	seen := map[diag.Code]string{}
@@ -251,7 +251,7 @@ func FuzzCompile(f *testing.F) {
 	for _, in := range everything(f) {
 		f.Add(in.Text)
 	}
-	for _, r := range check.Rules {
+	for _, r := range check.Rules() {
 		f.Add([]byte(r.Example))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/plan/cond"
 )
 
-var absentStates = Rule{
+var _ = register(Rule{
 	Code:     "T3307",
 	Severity: diag.Error,
 	Title:    "an absence by a field that a payload does not have",
@@ -59,4 +59,4 @@ stop-on = ["idle"]
 			}
 		}
 	},
-}
+})

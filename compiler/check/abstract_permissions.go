@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/grammar"
 )
 
-var abstractPermissions = Rule{
+var _ = register(Rule{
 	Code:     "P6102",
 	Severity: diag.Warning,
 	Title:    "permissions of an abstract socket",
@@ -39,4 +39,4 @@ permissions = ["login"]
 			})
 		}
 	},
-}
+})

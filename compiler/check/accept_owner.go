@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-var acceptOwner = Rule{
+var _ = register(Rule{
 	Code:     "K1309",
 	Severity: diag.Error,
 	Title:    "an owner that gets connections and something else",
@@ -83,4 +83,4 @@ run.args = ["--admin"]
 			}
 		}
 	},
-}
+})

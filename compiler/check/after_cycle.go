@@ -4,7 +4,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var afterCycle = Rule{
+var _ = register(Rule{
 	Code:     "F5102",
 	Severity: diag.Error,
 	Title:    "units that come after each other in a circle",
@@ -39,4 +39,4 @@ run.exec = "/usr/bin/db"
 			p.Report(o.diagnostic(circle, "units come after each other in a circle", "remove one of them from `after`"))
 		}
 	},
-}
+})

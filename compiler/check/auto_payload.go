@@ -9,7 +9,7 @@ import (
 	"github.com/rind-sockets/rind/plan/cond"
 )
 
-var autoPayload = Rule{
+var _ = register(Rule{
 	Code:     "T3306",
 	Severity: diag.Error,
 	Title:    "an auto-payload that its state cannot have",
@@ -46,7 +46,7 @@ stop-on = ["host"]
 			}
 		}
 	},
-}
+})
 
 // rootKey is what `insert` says for a value that is the payload.
 const rootKey = "root"

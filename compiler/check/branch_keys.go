@@ -6,7 +6,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var branchKeys = Rule{
+var _ = register(Rule{
 	Code:     "T3301",
 	Severity: diag.Error,
 	Title:    "impossible branch keys",
@@ -50,4 +50,4 @@ branch = ["id"]
 			}
 		}
 	},
-}
+})

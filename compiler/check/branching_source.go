@@ -10,7 +10,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-var branchingSource = Rule{
+var _ = register(Rule{
 	Code:     "T3303",
 	Severity: diag.Error,
 	Title:    "a service that branches over what has no branches",
@@ -54,7 +54,7 @@ stop-on = ["mode"]
 			}
 		}
 	},
-}
+})
 
 // branchKey checks the key of a service that branches over a state.
 func (p *Pass) branchKey(s *Service, from *resolve.State) {

@@ -3,6 +3,7 @@
 package check
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/rind-sockets/rind/compiler/diag"
@@ -42,61 +43,34 @@ func inTurn(n int, do func(i int)) {
 	}
 }
 
-// Rules lists every rule, in the order in which they run.
-var Rules = []Rule{
-	unknownSocketType,
-	unlockedTransport,
-	invalidEndpoint,
-	endpointConflict,
-	possibleConflict,
-	unknownOption,
-	invalidOption,
-	contraryOption,
-	unknownOwner,
-	ownedWithoutOwner,
-	invalidFDName,
-	sameFDName,
-	acceptOwner,
-	unknownPermission,
-	emptyPermissions,
-	noPeerIdentity,
-	abstractPermissions,
-	permissionID,
-	permissionLinks,
-	invalidAccount,
-	invalidExec,
-	execArguments,
-	invalidEnvironment,
-	relativeWorkingDir,
-	branchKeys,
-	ownedBranching,
-	branchingSource,
-	userSource,
-	derivedPayload,
-	autoPayload,
-	absentStates,
-	signalBranch,
-	runVariable,
-	literalReference,
-	neverTrue,
-	neverUp,
-	triggerCycle,
-	afterCycle,
-	contraryStates,
-	ownerNeverInherits,
-	privilegedPort,
-	worldWritable,
-	nobodyHolds,
-	neverSet,
-	neverEmitted,
-	neverPasses,
-	neverStarts,
-	unusedState,
-	unusedSignal,
-	unusedTimer,
-	unusedVariable,
-	unusedPermission,
-	notAnalysed, // what the others were not sure of
+var registered []Rule
+
+// register makes a rule one of [Rules]: a file that does so is all that a rule needs.
+func register(r Rule) Rule {
+	registered = append(registered, r)
+	return r
+}
+
+// Rules returns every rule, in the order in which they run: those that want to know
+// whether there are errors behind those that find them, and what reports on the others
+// at last.
+func Rules() []Rule {
+	rules := slices.Clone(registered)
+	slices.SortFunc(rules, func(a, b Rule) int {
+		return cmp.Or(cmp.Compare(a.order(), b.order()), cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Code, b.Code))
+	})
+	return rules
+}
+
+// order is 1 for the rule that takes longest, see [Check], and 2 for what follows it.
+func (r *Rule) order() int {
+	switch {
+	case r.Code == neverStarts.Code:
+		return 1
+	case r.Code == notAnalysed.Code: // what the others were not sure of
+		return 2
+	}
+	return 0
 }
 
 // Pass is one run of one rule. Report fills in the code and the severity of the
@@ -135,16 +109,17 @@ func Check(table *resolve.Table, transports []*manifest.Manifest, opts Options, 
 	}
 	// Which units ever start takes longest to find out, and needs nothing of what the
 	// rules before its own find: it is found out beside them.
-	first := slices.IndexFunc(Rules, func(r Rule) bool { return r.Code == neverStarts.Code })
+	rules := Rules()
+	first := slices.IndexFunc(rules, func(r Rule) bool { return r.Code == neverStarts.Code })
 	wanted := ds.Errors() == 0 && !p.flow.switched
 	each(2, func(i int) {
 		switch {
 		case i == 0:
-			run(Rules[:first])
+			run(rules[:first])
 		case wanted:
 			p.flow.reached = p.reach()
 		}
 	})
-	run(Rules[first:])
+	run(rules[first:])
 	return p
 }

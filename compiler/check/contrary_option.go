@@ -10,7 +10,7 @@ import (
 	"github.com/rind-sockets/rind/plugins/manifest"
 )
 
-var contraryOption = Rule{
+var _ = register(Rule{
 	Code:     "A4109",
 	Severity: diag.Error,
 	Title:    "option that the endpoint contradicts",
@@ -44,7 +44,7 @@ options = { tos = 8 }
 			}
 		}
 	},
-}
+})
 
 // contradicts says why an option cannot go with the endpoint, and what to do; ""
 // if it can.

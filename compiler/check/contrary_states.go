@@ -4,7 +4,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var contraryStates = Rule{
+var _ = register(Rule{
 	Code:     "F5103",
 	Severity: diag.Error,
 	Title:    "a state that follows from its own absence",
@@ -53,4 +53,4 @@ start-on = ["day"]
 			}
 		}
 	},
-}
+})

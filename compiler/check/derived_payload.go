@@ -10,7 +10,7 @@ import (
 	"github.com/rind-sockets/rind/plan/cond"
 )
 
-var derivedPayload = Rule{
+var _ = register(Rule{
 	Code:     "T3305",
 	Severity: diag.Error,
 	Title:    "a derived state or signal whose payload comes from nowhere",
@@ -61,7 +61,7 @@ stop-on = ["address"]
 			p.derived("signal", s.Name, s.Payload, s.After, s.Unit.After)
 		}
 	},
-}
+})
 
 // derived reports a payload that no condition of after has.
 func (p *Pass) derived(kind string, name plan.Name, k cond.Kind, after *cond.Expr, written unit.Conditions) {

@@ -6,7 +6,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var emptyPermissions = Rule{
+var _ = register(Rule{
 	Code:     "P6105",
 	Severity: diag.Error,
 	Title:    "an empty list of permissions",
@@ -39,4 +39,4 @@ permissions = ["any"]
 			})
 		}
 	},
-}
+})

@@ -6,7 +6,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var endpointConflict = Rule{
+var _ = register(Rule{
 	Code:     "A4103",
 	Severity: diag.Error,
 	Title:    "two sockets on one endpoint",
@@ -48,7 +48,7 @@ listen = "127.0.0.1:8081"
 			p.Report(d)
 		}
 	},
-}
+})
 
 func (c conflict) diagnostic(help string) diag.Diagnostic {
 	return diag.Diagnostic{

@@ -10,7 +10,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/unit"
 )
 
-var execArguments = Rule{
+var _ = register(Rule{
 	Code:     "K1308",
 	Severity: diag.Warning,
 	Title:    "arguments in the name of a program",
@@ -30,41 +30,44 @@ run.args = ["--port", "8081"]
 	Run: func(p *Pass) {
 		for _, s := range p.Services {
 			for _, r := range s.Unit.Run {
-				if action.CheckExec(r.Exec.Value) == nil { // else that has been reported
-					p.oneProgram("run.", r.Exec)
-				}
+				p.oneProgram("run.", "exec", r.Exec)
+			}
+		}
+		for _, s := range p.States {
+			if a := s.Unit.AutoPayload; a != nil {
+				p.oneProgram("", "eval", a.Eval)
 			}
 		}
 		for _, h := range p.flow.hooks {
 			for _, t := range h.list.Items {
-				p.oneProgram("", t.Exec)
+				p.oneProgram("", "exec", t.Exec)
 			}
 		}
 	},
-}
+})
 
 // oneProgram reports a command line where a program is meant. prefix is that of
-// the keys.
-func (p *Pass) oneProgram(prefix string, exec unit.String) {
-	if !isCommandLine(exec.Value) {
+// the keys, and key the one of the program.
+func (p *Pass) oneProgram(prefix, key string, exec unit.String) {
+	if !isCommandLine(exec.Value) || action.CheckExec(exec.Value) != nil { // that is reported
 		return
 	}
 	p.Report(diag.Diagnostic{
 		Message: fmt.Sprintf("no program is likely to be called %.80q", exec.Value),
 		At:      exec.At,
-		Help:    commandLineHelp(prefix, exec.Value),
+		Help:    commandLineHelp(prefix, key, exec.Value),
 	})
 }
 
 // commandLineHelp says how a command line is written as a program with arguments.
-func commandLineHelp(prefix, line string) string {
+func commandLineHelp(prefix, key, line string) string {
 	words := strings.Fields(line)
 	program, args := words[0], words[1:]
 	switch {
 	case strings.ContainsAny(line, "|&;<>$`*?\"'\\"): // only a shell knows what it means
 		program, args = "/bin/sh", []string{"-c", line}
 	case strings.Contains(program, "=") && prefix != "":
-		return fmt.Sprintf("put the variables into `%senv`, and the program alone into `%sexec`", prefix, prefix)
+		return fmt.Sprintf("put the variables into `%senv`, and the program alone into `%s%s`", prefix, prefix, key)
 	case strings.Contains(program, "="):
 		program, args = "/usr/bin/env", words
 	}
@@ -72,7 +75,7 @@ func commandLineHelp(prefix, line string) string {
 	for i, w := range args {
 		quoted[i] = strconv.Quote(w)
 	}
-	return fmt.Sprintf("write `%sexec = %.80q` and `%sargs = [%.80s]`", prefix, program, prefix, strings.Join(quoted, ", "))
+	return fmt.Sprintf("write `%s%s = %.80q` and `%sargs = [%.80s]`", prefix, key, program, prefix, strings.Join(quoted, ", "))
 }
 
 // isCommandLine reports whether exec has arguments, which are reported.

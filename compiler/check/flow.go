@@ -78,6 +78,11 @@ func (c *condition) items() []item {
 	return out
 }
 
+// isTable reports whether the item at a place is written as a table.
+func (c *condition) isTable(at source.Place) bool {
+	return slices.ContainsFunc(c.list.Items, func(i unit.Condition) bool { return i.At.Equal(at) && !i.Bare.Set() })
+}
+
 // item is one condition of a list.
 type item struct {
 	expr *cond.Expr

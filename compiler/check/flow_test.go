@@ -97,6 +97,22 @@ func TestFlowRules(t *testing.T) {
 		}},
 		{"numbers that are not", socket("s", ":80", `stop-on = ["link(target/n > 1 and target/n < 2)"]`), nil},
 
+		{"a table that is text", service("s", `start-on = ['link(target == "eth0")']`), []string{
+			"F5001 `start-on` of service \"u@s\" can never hold: the payload of state \"u@link\" is a table, so it is no match for `target == \"eth0\"`",
+		}},
+		{"a table that is text, in TOML", service("s", `start-on = ["up", { state = "link", target = "eth0" }]`), []string{
+			"F5001 `start-on` of service \"u@s\" can never hold: the payload of state \"u@link\" is a table, so it is no match for `target == \"eth0\"`",
+		}},
+		{"a table that is a number, an array, or one of them", socket("s", ":80", `stop-on = ["link(target > 5)", { state = "link", target = { as = [1] } }, "link(target in [1, 2])"]`), []string{
+			"F5001 `stop-on` of socket \"u@s\" can never hold: the payload of state \"u@link\" is a table, so it is no match for `target > 5`",
+			"F5001 `stop-on` of socket \"u@s\" can never hold: the payload of state \"u@link\" is a table, so it is no match for `target has 1`",
+			"F5001 `stop-on` of socket \"u@s\" can never hold: the payload of state \"u@link\" is a table, so it is no match for `target in [1,2]`",
+		}},
+		{"no branch key", service("s", `start-on = ["link(not branch/id)"]`), []string{
+			"F5001 `start-on` of service \"u@s\" can never hold: every payload of state \"u@link\" has the branch key `id`",
+		}},
+		{"a table that is one", service("s", `start-on = ['link(target == "{\"id\":\"a\"}" or target > 5)', 'link(branch == "eth0" and target contains "x" and target is object and target != 5)']`), nil},
+
 		// F5002
 		{"the same condition", socket("s", ":80", `start-on = ["go"]`, `stop-on = ["go"]`), []string{
 			"F5002 `stop-on` of socket \"u@s\" holds whenever `start-on` does, so the conditions never start it",
@@ -412,6 +428,11 @@ func TestS161TooMuch(t *testing.T) {
 		{"a condition with many parts", service("s", "start-on = ["+repeat(5000, func(i int) string { return fmt.Sprintf("{ state = \"mode\", target = { contains = \"%d\" } },", i) })+"]"), []string{
 			"F5003 it was not analysed whether `start-on` of service \"u@s\" can hold: it has too many parts",
 		}},
+		// F5403
+		{"a timer that starts itself", "[[timer]]\nname = \"t\"\nduration = 1\nfinish = [{ timer = \"t\" }, { signal = \"go\" }]\n", []string{
+			"F5403 nothing starts timer \"u@t\"",
+		}},
+		{"a timer that another one starts", "[[timer]]\nname = \"t\"\nduration = 1\n[[timer]]\nname = \"s\"\nduration = 1\nafter = [\"x\"]\nfinish = [{ timer = \"t\" }]\n" + service("x"), nil},
 		{"a long circle", repeat(3000, func(i int) string {
 			return service(fmt.Sprint("s", i), fmt.Sprintf("after = [\"s%d\"]", (i+1)%3000))
 		}), []string{`F5102 units come after each other in a circle: ` + repeat(12, func(i int) string { return fmt.Sprintf("service \"u@s%d\", ", i) }) + "…"}},

@@ -10,7 +10,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/unit"
 )
 
-var invalidAccount = Rule{
+var _ = register(Rule{
 	Code:     "K1304",
 	Severity: diag.Error,
 	Title:    "something that can be no user or group",
@@ -53,7 +53,7 @@ user = "www-data"
 			check("group", q.Unit.Group)
 		}
 	},
-}
+})
 
 // validAccount accepts what useradd(8) could have made on any distribution: a
 // name without spaces and what passwd(5) and paths give a meaning, or an id.

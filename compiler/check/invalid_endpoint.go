@@ -6,7 +6,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var invalidEndpoint = Rule{
+var _ = register(Rule{
 	Code:     "A4102",
 	Severity: diag.Error,
 	Title:    "malformed endpoint",
@@ -37,4 +37,4 @@ listen = "127.0.0.1:8081"
 			}
 		}
 	},
-}
+})

@@ -10,7 +10,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/unit"
 )
 
-var invalidEnvironment = Rule{
+var _ = register(Rule{
 	Code:     "K1306",
 	Severity: diag.Error,
 	Title:    "arguments or environment that no program can have",
@@ -42,7 +42,7 @@ run.env = { A = "B=c" }
 			}
 		}
 	},
-}
+})
 
 // reserved lists the variables that describe the inherited descriptors.
 var reserved = []string{

@@ -5,14 +5,15 @@ import (
 
 	"github.com/rind-sockets/rind/compiler/action"
 	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/unit"
 )
 
-var invalidExec = Rule{
+var _ = register(Rule{
 	Code:     "K1305",
 	Severity: diag.Error,
-	Title:    "a service whose program cannot be found",
-	Text: `exec is an absolute path, or a name without a slash that is searched in the PATH of rindrun when the
-service starts. A service has no directory of its own that another path could be relative to.`,
+	Title:    "a program that cannot be found",
+	Text: `exec of a service, and eval of an auto-payload, is an absolute path, or a name without a slash that is
+searched in the PATH of rindrun when it runs. There is no directory that another path could be relative to.`,
 	Example: `
 [[service]]
 name = "web"
@@ -26,21 +27,30 @@ run.exec = "/usr/bin/web"
 	Run: func(p *Pass) {
 		for _, s := range p.Services {
 			for _, r := range s.Unit.Run {
-				if !r.Exec.Set() || r.Exec.Value == "" { // the decoder wants a program
-					continue
-				}
-				if err := action.CheckExec(r.Exec.Value); err != nil {
-					help := action.ExecHelp
-					if isCommandLine(r.Exec.Value) {
-						help = commandLineHelp("run.", r.Exec.Value)
-					}
-					p.Report(diag.Diagnostic{
-						Message: fmt.Sprintf("service %q cannot run its program: %v", s.Name, err),
-						At:      r.Exec.At,
-						Help:    help,
-					})
-				}
+				p.program(fmt.Sprintf("service %q", s.Name), "run.", "exec", r.Exec)
+			}
+		}
+		for _, s := range p.States {
+			if a := s.Unit.AutoPayload; a != nil {
+				p.program(fmt.Sprintf("the `auto-payload` of state %q", s.Name), "", "eval", a.Eval)
 			}
 		}
 	},
+})
+
+// program reports what cannot name a program. prefix and key are where it is written.
+func (p *Pass) program(owner, prefix, key string, exec unit.String) {
+	err := action.CheckExec(exec.Value)
+	if exec.Value == "" || err == nil { // the decoder wants a program
+		return
+	}
+	help := action.ExecHelp
+	if isCommandLine(exec.Value) {
+		help = commandLineHelp(prefix, key, exec.Value)
+	}
+	p.Report(diag.Diagnostic{
+		Message: fmt.Sprintf("%s cannot run its program: %v", owner, err),
+		At:      exec.At,
+		Help:    help,
+	})
 }

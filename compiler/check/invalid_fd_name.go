@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-var invalidFDName = Rule{
+var _ = register(Rule{
 	Code:     "K1302",
 	Severity: diag.Error,
 	Title:    "invalid descriptor name",
@@ -41,4 +41,4 @@ fd-name = "web-http"
 			}
 		}
 	},
-}
+})

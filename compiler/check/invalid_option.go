@@ -9,7 +9,7 @@ import (
 	"github.com/rind-sockets/rind/plugins/manifest"
 )
 
-var invalidOption = Rule{
+var _ = register(Rule{
 	Code:     "A4106",
 	Severity: diag.Error,
 	Title:    "wrong value of a transport option",
@@ -47,7 +47,7 @@ options = { backlog = 512 }
 			}
 		}
 	},
-}
+})
 
 // optionHelp says what to write for a wrong value of o: what was probably meant,
 // else what the option is.

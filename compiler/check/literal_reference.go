@@ -9,7 +9,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-var literalReference = Rule{
+var _ = register(Rule{
 	Code:     "K1206",
 	Severity: diag.Warning,
 	Title:    "a reference where nothing replaces it",
@@ -43,7 +43,7 @@ trigger = [{ script = 'logger "$RIND_ACCESS_UID"' }]
 			}
 		}
 	},
-}
+})
 
 // unreplaced reports that text has the reference to a fact, if it has.
 func (p *Pass) unreplaced(text unit.String, fact string, has bool) {

@@ -4,7 +4,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var neverEmitted = Rule{
+var _ = register(Rule{
 	Code:     "F5202",
 	Severity: diag.Warning,
 	Strict:   true,
@@ -42,4 +42,4 @@ stop-on = ["halt"]
 			}
 		}
 	},
-}
+})

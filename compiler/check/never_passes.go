@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/plan/cond"
 )
 
-var neverPasses = Rule{
+var _ = register(Rule{
 	Code:     "F5203",
 	Severity: diag.Note,
 	Title:    "a test that no payload of the files passes",
@@ -64,7 +64,7 @@ start-on = [{ state = "color", target = "blue" }]
 			}
 		}
 	},
-}
+})
 
 // maxPayloads is how many payloads of a state or signal are compared with its
 // conditions; more are as good as any.

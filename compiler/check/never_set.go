@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/unit"
 )
 
-var neverSet = Rule{
+var _ = register(Rule{
 	Code:     "F5201",
 	Severity: diag.Warning,
 	Strict:   true,
@@ -45,7 +45,7 @@ start-on = ["ready"]
 			}
 		}
 	},
-}
+})
 
 // onlyCommanded reports a state or signal that conditions wait for and no unit
 // gives.

@@ -4,7 +4,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var neverStarts = Rule{
+var neverStarts = register(Rule{
 	Code:     "F5204",
 	Severity: diag.Note,
 	Title:    "a unit that waits for what follows from it",
@@ -47,4 +47,4 @@ on-start = [{ state = "ready" }]
 			}
 		}
 	},
-}
+})

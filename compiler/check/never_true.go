@@ -8,14 +8,14 @@ import (
 	"github.com/rind-sockets/rind/plan/cond"
 )
 
-var neverTrue = Rule{
+var _ = register(Rule{
 	Code:     "F5001",
 	Severity: diag.Error,
 	Title:    "a condition that can never hold",
 	Text: `What the condition asks for contradicts itself, so it is as if it were not there. Often it is one of
 these: the conditions of start-on of a service must hold together, but only one signal is delivered at a time;
 a state of kind string, bytes or none has one value at a time; a branch of a json state has one value in each
-field. In a list of which any item is enough, the item is reported.`,
+field, and is a table as a whole. In a list of which any item is enough, the item is reported.`,
 	Example: `
 [[signal]]
 name = "open"
@@ -57,7 +57,7 @@ start-on = ["signal open or signal resume"]
 				parts = c.items() // any of them is enough, so each of them should be possible
 			}
 			for _, part := range parts {
-				if p.flow.solver.Evident(*part.expr) {
+				if p.flow.solver.Evident(*part.expr) || p.reportTable(c, part) {
 					continue
 				}
 				if p.never(sat.Of(*part.expr), part.at, "whether "+c.String()+" can hold") {
@@ -66,6 +66,25 @@ start-on = ["signal open or signal resume"]
 			}
 		}
 	},
+})
+
+// reportTable reports a part that wants a table to be something else.
+func (p *Pass) reportTable(c *condition, part item) bool {
+	items := []item{part}
+	if c.all {
+		items = c.items()
+	}
+	for _, i := range items {
+		if why, help := p.wholeTable(*i.expr, c.isTable(i.at)); why != "" {
+			p.Report(diag.Diagnostic{
+				Message: fmt.Sprintf("%s can never hold: %s", c, why),
+				At:      i.at,
+				Help:    help,
+			})
+			return true
+		}
+	}
+	return false
 }
 
 func (p *Pass) reportNever(c *condition, part item) {

@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var neverUp = Rule{
+var _ = register(Rule{
 	Code:     "F5002",
 	Severity: diag.Error,
 	Title:    "a unit that its conditions stop whenever they start it",
@@ -49,7 +49,7 @@ stop-on = ["not rind@net-configured"]
 			p.checkUp(start, stop)
 		}
 	},
-}
+})
 
 func (p *Pass) checkUp(start, stop *condition) {
 	what := fmt.Sprintf("whether `stop-on` of %s %q holds whenever it is started", stop.kind, stop.name)

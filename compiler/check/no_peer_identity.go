@@ -9,7 +9,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-var noPeerIdentity = Rule{
+var _ = register(Rule{
 	Code:     "P6101",
 	Severity: diag.Error,
 	Title:    "permissions where nobody can be identified",
@@ -42,7 +42,7 @@ permissions = ["login"]
 			})
 		}
 	},
-}
+})
 
 // open reports whether everybody may access s.
 func (s *Socket) open() bool {

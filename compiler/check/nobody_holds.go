@@ -6,7 +6,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var nobodyHolds = Rule{
+var _ = register(Rule{
 	Code:     "P6106",
 	Severity: diag.Warning,
 	Strict:   true,
@@ -53,4 +53,4 @@ permissions = ["operators"]
 			})
 		}
 	},
-}
+})

@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/source"
 )
 
-var notAnalysed = Rule{
+var notAnalysed = register(Rule{
 	Code:     "F5003",
 	Severity: diag.Note,
 	Title:    "conditions that were not analysed",
@@ -53,7 +53,7 @@ start-on = ['device(target matches "^(eth|en)[0-9]$")']
 			})
 		}
 	},
-}
+})
 
 // place is a key for a place.
 func place(at source.Place) string {

@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-var ownedBranching = Rule{
+var _ = register(Rule{
 	Code:     "T3302",
 	Severity: diag.Error,
 	Title:    "an owned socket whose owner branches",
@@ -55,4 +55,4 @@ lifecycle = "owned"
 			})
 		}
 	},
-}
+})

@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-var ownedWithoutOwner = Rule{
+var _ = register(Rule{
 	Code:     "K1301",
 	Severity: diag.Error,
 	Title:    "an owned socket without an owner",
@@ -44,4 +44,4 @@ run.exec = "/usr/bin/web"
 			})
 		}
 	},
-}
+})

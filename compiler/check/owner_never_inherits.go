@@ -8,7 +8,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-var ownerNeverInherits = Rule{
+var _ = register(Rule{
 	Code:     "F5301",
 	Severity: diag.Warning,
 	Title:    "an owner that never gets its socket",
@@ -62,7 +62,7 @@ start-on = ["rind@online"]
 			p.checkInherits(s, owner)
 		}
 	},
-}
+})
 
 func (p *Pass) checkInherits(s *Socket, owner *Service) {
 	start := sat.All(sat.Of(*owner.StartOn), sat.Not(of(owner.StopOn, sat.False())))

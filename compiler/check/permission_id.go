@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-var permissionID = Rule{
+var _ = register(Rule{
 	Code:     "P6103",
 	Severity: diag.Error,
 	Title:    "a permission id that is taken",
@@ -51,4 +51,4 @@ id = 2000
 			p.Report(d)
 		}
 	},
-}
+})

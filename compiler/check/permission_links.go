@@ -10,7 +10,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-var permissionLinks = Rule{
+var _ = register(Rule{
 	Code:     "P6104",
 	Severity: diag.Error,
 	Title:    "permissions that link in a circle",
@@ -65,7 +65,7 @@ id = 2
 			p.Report(d)
 		}
 	},
-}
+})
 
 func (p *Pass) describe(circle []int) string {
 	names := make([]string, len(circle))

@@ -6,7 +6,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var possibleConflict = Rule{
+var _ = register(Rule{
 	Code:     "A4104",
 	Severity: diag.Warning,
 	Title:    "two sockets that may be open on one endpoint",
@@ -74,4 +74,4 @@ trigger = [{ state = "color", payload = "green" }]
 			p.Report(d)
 		}
 	},
-}
+})

@@ -11,7 +11,7 @@ import (
 // net.ipv4.ip_unprivileged_port_start says otherwise; see ip(7).
 const firstUnprivileged = 1024
 
-var privilegedPort = Rule{
+var _ = register(Rule{
 	Code:     "A4107",
 	Severity: diag.Warning,
 	Strict:   true,
@@ -42,4 +42,4 @@ listen = "127.0.0.1:8080"
 			})
 		}
 	},
-}
+})

@@ -8,7 +8,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var relativeWorkingDir = Rule{
+var _ = register(Rule{
 	Code:     "K1307",
 	Severity: diag.Error,
 	Title:    "a relative working directory",
@@ -37,4 +37,4 @@ working-dir = "/srv/www"
 			}
 		}
 	},
-}
+})

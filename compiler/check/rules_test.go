@@ -41,7 +41,7 @@ func show(d diag.Diagnostic) string {
 // and that nothing is wrong with the right one.
 func TestS163Rules(t *testing.T) {
 	seen := map[diag.Code]bool{}
-	for _, r := range check.Rules {
+	for _, r := range check.Rules() {
 		t.Run(string(r.Code), func(t *testing.T) {
 			if seen[r.Code] {
 				t.Errorf("code %s belongs to two rules", r.Code)
@@ -60,6 +60,20 @@ func TestS163Rules(t *testing.T) {
 			}
 		})
 	}
+}
+
+// host is a state whose payload a program makes.
+func host(eval string) string {
+	return fmt.Sprintf(`[[state]]
+name = "host"
+payload = "string"
+activate-on-none = ["rind@maintenance-mode"]
+auto-payload = { eval = %q }
+[[service]]
+name = "web"
+run.exec = "web"
+start-on = ["host"]
+`, eval)
 }
 
 func inet(transport string, listens ...string) string {
@@ -234,6 +248,10 @@ func TestReports(t *testing.T) {
 		{"a command line", web + "[[socket]]\nname = \"a\"\ntype = \"uds\"\nlisten = \"a\"\ntrigger = [{ exec = \"logger -t x\" }]\n", []string{
 			"8:21 K1308 no program is likely to be called \"logger -t x\"",
 		}, "write `exec = \"logger\"` and `args = [\"-t\", \"x\"]`"},
+		{"a command line as eval", host("hostname -f"), []string{"5:25 K1308 no program is likely to be called \"hostname -f\""}, "write `eval = \"hostname\"` and `args = [\"-f\"]`"},
+		{"a relative eval", host("bin/hostname"), []string{
+			"5:25 K1305 the `auto-payload` of state \"u@host\" cannot run its program: \"bin/hostname\" is relative to a directory that is not known",
+		}, "an absolute path"},
 		{"a directory with a space", strings.Replace(web, "run.exec = \"web\"", "run.exec = \"/opt/my app/web\"", 1), nil, ""},
 		{"a fact in a script", uds + "trigger = [{ script = \"logger access:uid\" }]\n", []string{"5:23 K1206 nothing replaces `access:uid` here"}, "RIND_ACCESS_UID"},
 		{"what was sent as an argument", uds + "trigger = [{ exec = \"logger\", args = [\"access:data\"] }]\n", []string{"5:39 K1206 nothing replaces `access:data` here"}, "hand it on with a signal"},

@@ -6,7 +6,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var runVariable = Rule{
+var _ = register(Rule{
 	Code:     "T3309",
 	Severity: diag.Error,
 	Title:    "a process from a variable that describes none",
@@ -49,4 +49,4 @@ run = { variable = "web" }
 			}
 		}
 	},
-}
+})

@@ -8,7 +8,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-var sameFDName = Rule{
+var _ = register(Rule{
 	Code:     "K1303",
 	Severity: diag.Warning,
 	Title:    "two descriptors of one service with one name",
@@ -76,7 +76,7 @@ run.exec = "/usr/bin/web"
 			})
 		}
 	},
-}
+})
 
 // connectionName is what a connection is called that a process gets alone, as
 // sd_listen_fds(3) has it for Accept=yes.

@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/plan/cond"
 )
 
-var signalBranch = Rule{
+var _ = register(Rule{
 	Code:     "T3308",
 	Severity: diag.Error,
 	Title:    "fields of a signal that takes none over",
@@ -55,4 +55,4 @@ start-on = ["changed"]
 			p.Report(d)
 		}
 	},
-}
+})

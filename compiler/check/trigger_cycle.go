@@ -9,7 +9,7 @@ import (
 	"github.com/rind-sockets/rind/plan/cond"
 )
 
-var triggerCycle = Rule{
+var _ = register(Rule{
 	Code:     "F5101",
 	Severity: diag.Warning,
 	Title:    "triggers that cause each other without end",
@@ -76,7 +76,7 @@ trigger = [{ signal = "enough" }]
 			p.Report(g.diagnostic(walk))
 		}
 	},
-}
+})
 
 func (p *Pass) undecidedTriggers(why string) {
 	at := p.flow.hooks[0].list.At // somewhere

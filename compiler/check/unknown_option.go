@@ -9,7 +9,7 @@ import (
 	"github.com/rind-sockets/rind/plugins/manifest"
 )
 
-var unknownOption = Rule{
+var _ = register(Rule{
 	Code:     "A4105",
 	Severity: diag.Error,
 	Title:    "unknown transport option",
@@ -58,7 +58,7 @@ options = { backlog = 512 }
 			}
 		}
 	},
-}
+})
 
 // optionNames lists what can be a key of the table options: of the option
 // "keepalive.time" it is "keepalive".

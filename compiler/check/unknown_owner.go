@@ -4,7 +4,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var unknownOwner = Rule{
+var _ = register(Rule{
 	Code:     "N2201",
 	Severity: diag.Error,
 	Title:    "an owner that is no service",
@@ -34,4 +34,4 @@ run.exec = "/usr/bin/web"
 			}
 		}
 	},
-}
+})

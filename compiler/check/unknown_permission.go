@@ -4,7 +4,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var unknownPermission = Rule{
+var _ = register(Rule{
 	Code:     "N2202",
 	Severity: diag.Error,
 	Title:    "unknown permission",
@@ -51,4 +51,4 @@ groups = ["adm"]
 			report(q.refErrors)
 		}
 	},
-}
+})

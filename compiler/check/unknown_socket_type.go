@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var unknownSocketType = Rule{
+var _ = register(Rule{
 	Code:     "A4101",
 	Severity: diag.Error,
 	Title:    "unknown socket type",
@@ -50,7 +50,7 @@ listen = "127.0.0.1:8081"
 			})
 		}
 	},
-}
+})
 
 // otherTypes has what other programs call our socket types.
 var otherTypes = map[string]string{

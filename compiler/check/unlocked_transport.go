@@ -8,7 +8,7 @@ import (
 	"github.com/rind-sockets/rind/plugins/manifest"
 )
 
-var unlockedTransport = Rule{
+var _ = register(Rule{
 	Code:     "A4108",
 	Severity: diag.Error,
 	Title:    "transport that the lock file lacks",
@@ -41,7 +41,7 @@ listen = "127.0.0.1:1234"
 			})
 		}
 	},
-}
+})
 
 // looksLocked reports whether an unknown type can only be meant as the name of a
 // plugin, and not as a type that is known.

@@ -4,7 +4,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var unusedPermission = Rule{
+var _ = register(Rule{
 	Code:     "P6107",
 	Severity: diag.Warning,
 	Title:    "a permission that nothing asks for",
@@ -40,4 +40,4 @@ managed-by = ["operators"]
 			}
 		}
 	},
-}
+})

@@ -4,7 +4,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
-var unusedSignal = Rule{
+var _ = register(Rule{
 	Code:     "F5402",
 	Severity: diag.Warning,
 	Title:    "a signal that nothing uses",
@@ -39,4 +39,4 @@ stop-on = ["halt"]
 			}
 		}
 	},
-}
+})

@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/unit"
 )
 
-var unusedState = Rule{
+var _ = register(Rule{
 	Code:     "F5401",
 	Severity: diag.Warning,
 	Title:    "a state that nothing uses",
@@ -41,7 +41,7 @@ on-start = [{ state = "color", payload = "blue" }]
 			}
 		}
 	},
-}
+})
 
 // unused reports what no unit names.
 func (p *Pass) unused(ref reference, name unit.String) {

@@ -7,12 +7,12 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-var unusedTimer = Rule{
+var _ = register(Rule{
 	Code:     "F5403",
 	Severity: diag.Warning,
 	Title:    "a timer that nothing starts",
 	Text: `A timer runs from the start of one of the services that after lists, or from a trigger that starts it.
-This one has neither, so it never ends.`,
+This one has neither, or no other than its own, so it never ends.`,
 	Example: `
 [[signal]]
 name = "backup"
@@ -51,8 +51,12 @@ run.exec = "/usr/bin/backup"
 start-on = ["signal backup"]
 `,
 	Run: func(p *Pass) {
+		if !p.whole() {
+			return
+		}
+		started := p.startedTimers()
 		for _, t := range p.Timers {
-			if !p.whole() || t.Unit.Lost != nil || t.Unit.After.Set() || p.flow.acted[target{plan.OpStartTimer, t.Name}] {
+			if t.Unit.Lost != nil || t.Unit.After.Set() || started[t.Name] {
 				continue
 			}
 			p.Report(diag.Diagnostic{
@@ -62,4 +66,18 @@ start-on = ["signal backup"]
 			})
 		}
 	},
+})
+
+// startedTimers returns the timers that a trigger starts which does not wait for the
+// end of the same timer.
+func (p *Program) startedTimers() map[plan.Name]bool {
+	started := map[plan.Name]bool{}
+	for _, h := range p.flow.hooks {
+		for _, a := range h.actions {
+			if a.Do == plan.OpStartTimer && (h.kind != "timer" || h.name != a.Target) {
+				started[a.Target] = true
+			}
+		}
+	}
+	return started
 }

@@ -5,7 +5,7 @@ import (
 	"github.com/rind-sockets/rind/plan"
 )
 
-var unusedVariable = Rule{
+var _ = register(Rule{
 	Code:     "F5404",
 	Severity: diag.Warning,
 	Title:    "a variable that nothing uses",
@@ -43,4 +43,4 @@ on-start = [{ state = "banner", payload = { from = "var:greeting" } }]
 			}
 		}
 	},
-}
+})

@@ -7,7 +7,7 @@ import (
 	"github.com/rind-sockets/rind/plan/cond"
 )
 
-var userSource = Rule{
+var _ = register(Rule{
 	Code:     "T3304",
 	Severity: diag.Error,
 	Title:    "a user from a state that is not json",
@@ -39,4 +39,4 @@ user-source = { state = "rind@user_session" }
 			})
 		}
 	},
-}
+})

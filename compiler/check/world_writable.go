@@ -8,7 +8,7 @@ import (
 	"github.com/rind-sockets/rind/grammar"
 )
 
-var worldWritable = Rule{
+var _ = register(Rule{
 	Code:     "P6108",
 	Severity: diag.Warning,
 	Strict:   true,
@@ -46,4 +46,4 @@ permissions = ["login"]
 			})
 		}
 	},
-}
+})

@@ -90,6 +90,14 @@ func (t *Table) SignalNamed(name plan.Name) *Signal {
 	return nil
 }
 
+// StateNamed returns the state with that full name, nil if there is none.
+func (t *Table) StateNamed(name plan.Name) *State {
+	if i, ok := t.states.full[name]; ok {
+		return t.states.defs[i].decl
+	}
+	return nil
+}
+
 // Permission returns the permission that ref names or whose id it is.
 func (s Scope) Permission(ref unit.PermissionRef) (*Permission, *diag.Diagnostic) {
 	if !ref.ID.Set() {

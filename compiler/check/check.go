@@ -64,10 +64,10 @@ func Rules() []Rule {
 
 // order is 1 for the rule that takes longest, see [Check], and 2 for what follows it.
 func (r *Rule) order() int {
-	switch {
-	case r.Code == neverStarts.Code:
+	if r.Code == neverStarts.Code {
 		return 1
-	case r.Code == notAnalysed.Code: // what the others were not sure of
+	}
+	if r.Code == notAnalysed.Code { // what the others were not sure of
 		return 2
 	}
 	return 0

@@ -132,7 +132,10 @@ func (b *binder) unknownKey(t *unit.Table, key string, values map[string]any, at
 	outer, inside := tableWith(t, key)
 	near, ok := diag.Nearest(key, t.Keys())
 	_, taken := values[near]
+	elsewhere := t.Elsewhere(key)
 	switch {
+	case elsewhere != "" && (!ok || firstKey(elsewhere) != near):
+		help, meant = elsewhere, firstKey(elsewhere)
 	case inside:
 		help, meant = fmt.Sprintf("write `%s.%s`", outer, key), outer
 	case ok && taken:
@@ -142,6 +145,15 @@ func (b *binder) unknownKey(t *unit.Table, key string, values map[string]any, at
 	}
 	b.report(diag.UnknownKey, at, help, "%s has no key %q", b.what, clip(key))
 	return meant, renamed
+}
+
+// firstKey returns the first key of a table that help tells to write.
+func firstKey(help string) string {
+	_, path, _ := strings.Cut(help, "`")
+	key, _, _ := strings.Cut(path, "`")
+	key, _, _ = strings.Cut(key, ".")
+	key, _, _ = strings.Cut(key, " ")
+	return key
 }
 
 // tableWith returns the only key of t whose value is a table that has a key of that

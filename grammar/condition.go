@@ -374,10 +374,11 @@ func (r *conditionReader) pred(t *predTree) *ConditionPred {
 	}
 	for i, segment := range t.Path {
 		p.Path = append(p.Path, r.segment(segment))
-		if i == 0 && segment.Key != "" {
+		if i == 0 {
+			key := segment.Key + segment.Index
 			from := segment.Pos.Offset + 1
-			from += strings.Index(r.text[from:], segment.Key) // behind spaces
-			p.Key = Extent{from, from + len(segment.Key)}
+			from += strings.Index(r.text[from:], key) // behind spaces
+			p.Key = Extent{from, from + len(key)}
 		}
 	}
 	if t.Op == nil {
@@ -456,7 +457,8 @@ func (r *conditionReader) unquote(quoted string, at int) string {
 	}
 	var s string
 	if err := json.Unmarshal([]byte(quoted), &s); err != nil {
-		r.fail(errorAt(at, at+len(quoted), "write a backslash as `\\\\`, or use single quotes: nothing is an escape in them",
+		from, to := badEscape(quoted)
+		r.fail(errorAt(at+from, at+to, "write a backslash as `\\\\`, or use single quotes: nothing is an escape in them",
 			"the string has an escape or a character that JSON does not know"))
 	}
 	return s

@@ -17,6 +17,8 @@ type conditionToken struct {
 	at   int
 }
 
+func (t conditionToken) end() int { return t.at + len(t.text) }
+
 func (t conditionToken) is(text string) bool { return t.text == text && t.kind != condString }
 
 func conditionTokensOf(s string) []conditionToken {
@@ -82,6 +84,9 @@ func explainCondition(s string, stopped int) *Error {
 		return errorAt(t.at, end, "close it with "+t.text[:1], "a string is not closed")
 	}
 	wanted := expectedAfter(tokens[:i])
+	if e := explainIdiom(s, tokens, i, wanted); e != nil {
+		return e
+	}
 	help := "write " + wanted.String()
 	two := s[t.at:min(t.at+2, len(s))] // shorter at the end
 	near, known := otherSpellings[two]
@@ -148,7 +153,7 @@ func explainGuard(tokens []conditionToken, i int, wanted expected) *Error {
 		return nil
 	}
 	return errorAt(t.at, t.at+len(t.text),
-		fmt.Sprintf("write `target/%s` for a field of the payload, or `branch/%s` for a branch key", clipText(t.text), clipText(t.text)),
+		fmt.Sprintf("write `target/%[1]s` for a field of the payload, or `branch/%[1]s` for a branch key", clipText(strings.TrimLeft(t.text, "."))),
 		"a test begins with `target` or `branch`, not with `%s`", clipText(t.text))
 }
 
@@ -170,6 +175,9 @@ func spaced(s string, from, to int, word string) string {
 
 // noValue says that a word, at an offset, is no literal.
 func noValue(word string, at int) *Error {
+	if word == "target" || word == "branch" {
+		return notWithPath(at, at+len(word))
+	}
 	quoted := fmt.Sprintf("%q", word)
 	e := errorAt(at, at+len(word), fmt.Sprintf("put quotes around a string: `%s`", quoted), "%q is no value", word).instead(quoted)
 	if meant := literalMeant(word); meant != "" {
@@ -376,4 +384,21 @@ func operatorWords() []string {
 		}
 	}
 	return words
+}
+
+// badEscape returns what of a JSON string is an escape that JSON does not have, or a
+// character that needs one.
+func badEscape(quoted string) (from, to int) {
+	for i := 1; i < len(quoted)-1; i++ {
+		switch {
+		case quoted[i] < ' ':
+			return i, i + 1
+		case quoted[i] != '\\':
+		case !strings.ContainsRune(`"\/bfnrtu`, rune(quoted[i+1])):
+			return i, i + 1 + runeLen(quoted[i+1:])
+		default:
+			i++
+		}
+	}
+	return 0, len(quoted)
 }

@@ -225,8 +225,8 @@ func (t Typer) text(s unit.String) *cond.Expr {
 }
 
 // isExpression tells an expression of the condition language from a misspelt
-// address: it has a space or a bracket, which no address has.
-func isExpression(s string) bool { return strings.ContainsAny(s, " \t\r\n()") }
+// address: it has a space, a bracket or an operator, which no address has.
+func isExpression(s string) bool { return strings.ContainsAny(s, " \t\r\n()!&|=<>,") }
 
 // bare types a name that may be a state or a signal.
 func (t Typer) bare(ref unit.String) *cond.Atom {
@@ -299,7 +299,23 @@ const (
 	textForm  = "%s %s"
 )
 
+// noText reports a condition that stands where a table names a state or signal.
+func (t Typer) noText(ref unit.String) bool {
+	if !isExpression(ref.Value) {
+		return true
+	}
+	help := "write the name alone, and its tests beside it: `target = …` or `branch = …`"
+	if rest, not := strings.CutPrefix(strings.TrimPrefix(ref.Value, "!"), "not "); not || rest != ref.Value {
+		help = fmt.Sprintf("write `{ not = { … } }`, or the string %q as the condition", "not "+strings.TrimSpace(rest))
+	}
+	t.fail(resolve.InvalidAddress, diag.Diagnostic{Message: fmt.Sprintf("%.80q is a condition, not the name of a state or signal", ref.Value), At: ref.At, Help: help})
+	return false
+}
+
 func (t Typer) state(c unit.Condition) *cond.Atom {
+	if !t.noText(c.State) {
+		return nil
+	}
 	s := t.findState(c.State, tableForm)
 	if s == nil {
 		return nil
@@ -313,6 +329,9 @@ func (t Typer) state(c unit.Condition) *cond.Atom {
 }
 
 func (t Typer) signal(c unit.Condition) *cond.Atom {
+	if !t.noText(c.Signal) {
+		return nil
+	}
 	s := t.findSignal(c.Signal, tableForm)
 	if s == nil {
 		return nil

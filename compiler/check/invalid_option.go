@@ -52,41 +52,93 @@ options = { backlog = 512 }
 // optionHelp says what to write for a wrong value of o: what was probably meant,
 // else what the option is.
 func optionHelp(o *manifest.Option, value any) (string, *diag.Fix) {
-	fix := meantOption(o, value)
-	if fix == nil {
+	if v, ok := value.(string); ok && o.Type == manifest.Enum {
+		if near, ok := diag.Nearest(v, o.Enum); ok {
+			return fmt.Sprintf("did you mean %q?", near), diag.Misspelt(v, near)
+		}
+	}
+	old, meant := meantOption(o, value)
+	switch {
+	case meant == "":
 		return fmt.Sprintf("`%s`: %s", o.Name, o.Doc), nil
+	case old == "":
+		return fmt.Sprintf("write `%s = %s`", o.Name, meant), nil
 	}
-	if o.Type == manifest.Enum {
-		return fmt.Sprintf("did you mean %q?", fix.New), fix
-	}
-	return fmt.Sprintf("write `%s = %s`", o.Name, fix.New), fix
+	return fmt.Sprintf("write `%s = %s`", o.Name, meant), &diag.Fix{Old: old, New: meant}
 }
 
-func meantOption(o *manifest.Option, value any) *diag.Fix {
+// meantOption returns what of a file is to be replaced and by what, "" for what people
+// have to do, and when nobody knows.
+func meantOption(o *manifest.Option, value any) (old, meant string) {
 	switch v := value.(type) {
 	case string:
-		switch o.Type { //nolint:exhaustive // the others are strings that a program cannot correct
-		case manifest.Enum:
-			if near, ok := diag.Nearest(v, o.Enum); ok {
-				return diag.Misspelt(v, near)
-			}
-		case manifest.Int, manifest.Bool:
-			if o.CheckText(v) == nil { // a number or boolean in quotes
-				return &diag.Fix{Old: strconv.Quote(v), New: v}
-			}
+		old, meant := meantByText(o, v)
+		if old != "" {
+			old = strconv.Quote(v)
 		}
+		return old, meant
 	case int64:
 		if o.Type == manifest.Mode {
 			return meantMode(o, v)
 		}
+	case []any:
+		if len(v) != 1 {
+			break
+		}
+		if only, ok := v[0].(string); ok && o.CheckText(only) == nil {
+			return "", strconv.Quote(only)
+		}
 	}
-	return nil
+	return "", ""
+}
+
+// booleans is what other systems write for true and false.
+var booleans = map[string]string{"yes": "true", "on": "true", "no": "false", "off": "false"}
+
+// meantByText is [meantOption] for a string.
+func meantByText(o *manifest.Option, v string) (old, meant string) {
+	try := func(value any, text string, sure bool) (string, string) {
+		switch _, err := o.Text(value); {
+		case err != nil:
+			return "", ""
+		case sure:
+			return v, text
+		}
+		return "", text
+	}
+	switch o.Type { //nolint:exhaustive // the others are strings that a program cannot correct
+	case manifest.Int, manifest.Duration:
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			break
+		}
+		if old, meant := try(n, v, true); meant != "" { // in quotes
+			return old, meant
+		}
+		return try(v+"s", strconv.Quote(v+"s"), false)
+	case manifest.Bool:
+		if b := booleans[strings.ToLower(v)]; b != "" {
+			return v, b
+		}
+		if v == "true" || v == "false" {
+			return v, v
+		}
+	case manifest.Bytes: // MB can be another unit
+		size := strings.TrimSuffix(strings.TrimSuffix(v, "B"), "i")
+		return try(size, strconv.Quote(size), false)
+	case manifest.Mode:
+		mode := "0" + strings.TrimPrefix(v, "0o")
+		return try(mode, strconv.Quote(mode), strings.HasPrefix(v, "0o"))
+	case manifest.List:
+		return try([]any{v}, "["+strconv.Quote(v)+"]", true)
+	}
+	return "", ""
 }
 
 // meantMode returns the correction of a mode that is written as a number: 660 or
 // 0o660. What the number is does not tell which, but nobody grants a part of
 // reading and writing as 416, which is 0o640, would.
-func meantMode(o *manifest.Option, v int64) *diag.Fix {
+func meantMode(o *manifest.Option, v int64) (old, meant string) {
 	digits, old := strconv.FormatInt(v, 10), strconv.FormatInt(v, 10)
 	if strings.ContainsAny(digits, "12389") {
 		digits = strconv.FormatInt(v, 8)
@@ -94,7 +146,7 @@ func meantMode(o *manifest.Option, v int64) *diag.Fix {
 	}
 	mode := fmt.Sprintf("%04s", digits)
 	if o.CheckText(mode) != nil {
-		return nil
+		return "", ""
 	}
-	return &diag.Fix{Old: old, New: strconv.Quote(mode)}
+	return old, strconv.Quote(mode)
 }

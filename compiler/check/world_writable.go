@@ -31,7 +31,7 @@ permissions = ["login"]
 `,
 	Run: func(p *Pass) {
 		for _, s := range p.Sockets {
-			if s.Endpoint.Kind != grammar.Path && s.Endpoint.Kind != grammar.Abstract || s.Unit.Permissions.Set() {
+			if s.Endpoint.Kind != grammar.Path && s.Endpoint.Kind != grammar.Abstract || s.Unit.Permissions.Set() || s.Unit.Lost.Any("permissions", "options") {
 				continue
 			}
 			if mode, ok := s.Options["mode"]; ok && s.Endpoint.Kind == grammar.Path {

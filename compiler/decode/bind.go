@@ -16,7 +16,11 @@ import (
 type binder struct {
 	found *findings
 	what  subject
-	lost  unit.Lost // keys that cannot be missing
+	lost  unit.Lost // keys of a unit that are there, though not in its values
+
+	// partial says that keys of a table inside a unit may be there, though not in its
+	// values.
+	partial bool
 }
 
 // subject is what messages call a table: a unit with its name, such as `socket "web"`,
@@ -62,7 +66,7 @@ func (f *findings) omit(code diag.Code) {
 
 // table binds all keys of a table to item.
 func (b *binder) table(t *unit.Table, item any, values map[string]any, at source.Place) {
-	meant := map[string]bool{} // by misspelled keys
+	meant := map[string]bool{} // by misspelled keys; "" for what nobody knows
 	for _, key := range sortedKeys(values) {
 		f, ok := t.Field(key)
 		switch {
@@ -76,7 +80,7 @@ func (b *binder) table(t *unit.Table, item any, values map[string]any, at source
 			}
 			meant[other] = true
 		default:
-			b.field(f, item, values[key], at.At(key))
+			b.of(key).field(f, item, values[key], at.At(key))
 		}
 	}
 	for i := range t.Fields {
@@ -86,13 +90,22 @@ func (b *binder) table(t *unit.Table, item any, values map[string]any, at source
 		}
 		_, ok := values[f.Key]
 		switch {
-		case ok || meant[f.Key] || b.lost[f.Key] || b.lost[""]:
+		case ok, meant[f.Key], b.partial, b.lost.Any(f.Key):
+		case meant[""] && b.what.name == "" && !isKind(t): // a small table: that may be the key
 		case b.found.enough(diag.MissingKey):
 			b.found.omit(diag.MissingKey)
 		default:
 			b.report(diag.MissingKey, at, fmt.Sprintf("add `%s`: %s", f.Key, f.Doc), "%s has no `%s`", b.what, f.Key)
 		}
 	}
+}
+
+// of returns the binder for the value of a key.
+func (b *binder) of(key string) *binder {
+	if b.lost == nil {
+		return b
+	}
+	return &binder{found: b.found, what: b.what, partial: b.partial || b.lost[key]}
 }
 
 // sortedKeys returns the keys of a table. Every table of every unit asks for them.
@@ -128,7 +141,7 @@ func (b *binder) unknownKey(t *unit.Table, key string, values map[string]any, at
 		_, taken := values[f.Key]
 		return f.Key, !taken
 	}
-	help := fmt.Sprintf("the keys of a %s are %s", t.Name, quoteAll(t.Keys()))
+	help := fmt.Sprintf("the keys of %s are %s", tableName(t), quoteAll(t.Keys()))
 	outer, inside := tableWith(t, key)
 	near, ok := diag.Nearest(key, t.Keys())
 	_, taken := values[near]
@@ -141,10 +154,23 @@ func (b *binder) unknownKey(t *unit.Table, key string, values map[string]any, at
 	case ok && taken:
 		help, meant = fmt.Sprintf("did you mean `%s`? it is there already: remove one of the two", near), near
 	case ok:
-		help, meant, renamed = fmt.Sprintf("did you mean `%s`?", near), near, true
+		help, meant, renamed = fmt.Sprintf("did you mean `%s`?", near), near, diag.Misspelt(key, near) != nil
 	}
 	b.report(diag.UnknownKey, at, help, "%s has no key %q", b.what, clip(key))
 	return meant, renamed
+}
+
+// tableName returns what messages call any table of that kind.
+func tableName(t *unit.Table) string {
+	if isKind(t) || t == &unit.ConditionTable || t == &unit.TriggerTable {
+		return "a " + t.Name
+	}
+	return "`" + t.Name + "`"
+}
+
+func isKind(t *unit.Table) bool {
+	_, ok := unit.KindOf(t.Name)
+	return ok
 }
 
 // firstKey returns the first key of a table that help tells to write.
@@ -255,8 +281,8 @@ func (b *binder) word(f unit.Field, s string, at source.Place) {
 			}
 		}
 		b.report(diag.UnknownValue, at, help, "`%s` must be one of %s, got %q", f.Key, wanted, clip(s))
-		if fix := diag.Misspelt(s, near); ok && fix != nil && (!f.Rights || sameValue(s, near)) {
-			b.fix(fix.Old, fix.New)
+		if same := sameValue(s, near) || strings.EqualFold("SIG"+s, near); ok && (same || !f.Rights && diag.Misspelt(s, near) != nil) {
+			b.fix(s, near)
 		}
 	}
 	if f.Check == nil {

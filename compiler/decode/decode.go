@@ -7,6 +7,7 @@ package decode
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/rind-sockets/rind/compiler/diag"
@@ -56,11 +57,10 @@ type decoder struct {
 	diags *diag.List
 	bound map[string]int // units of each kind that have been bound
 
-	broken  map[int]bool      // first segments of units with an error already reported
-	lost    map[int]unit.Lost // of those that were mended
-	blanked []extent          // of the file, to mend them
-	again   int               // bytes that were decoded for that
-	kept    bool              // whether the last error is in diags
+	damage
+
+	again int  // bytes that were decoded to mend units
+	kept  bool // whether the last error is in diags
 }
 
 // begin forgets everything but the text.
@@ -68,9 +68,7 @@ func (d *decoder) begin() {
 	d.out = &unit.File{Source: d.src, Group: d.group}
 	d.diags = &diag.List{}
 	d.bound = map[string]int{}
-	d.broken = map[int]bool{}
-	d.lost = map[int]unit.Lost{}
-	d.blanked, d.again = nil, 0
+	d.damage, d.again = newDamage(), 0
 }
 
 // readable checks that the file is text within the limits, and splits it.
@@ -210,12 +208,38 @@ func (d *decoder) topLevel(top map[string]any) {
 		return
 	}
 	places := d.topLevelPlaces()
+	outside := 0
+	var first source.Span
 	for _, key := range sortedKeys(top) {
-		d.topLevelKey(key, top[key], places(key))
+		at := places(key)
+		if _, known := unit.KindOf(key); known || !isScalar(top[key]) {
+			d.topLevelKey(key, at)
+			continue
+		}
+		if outside++; outside == 1 || at[0].Start < first.Start {
+			first = at[0]
+		}
+	}
+	d.outside(first, outside)
+}
+
+// outside reports keys that are in no unit, the first of which is at a place: what they
+// lack is one header.
+func (d *decoder) outside(at source.Span, n int) {
+	const help = "write it below a header, such as `[[socket]]`"
+	key := clip(strings.Trim(d.text[at.Start:at.End], `"'`))
+	switch n {
+	case 0:
+	case 1:
+		d.error(diag.UnknownKind, at, help, "key %q is outside of any unit", key)
+	case 2:
+		d.error(diag.UnknownKind, at, help, "key %q and another one are outside of any unit", key)
+	default:
+		d.error(diag.UnknownKind, at, help, "key %q and %d others are outside of any unit", key, n-1)
 	}
 }
 
-func (d *decoder) topLevelKey(key string, value any, places []source.Span) {
+func (d *decoder) topLevelKey(key string, places []source.Span) {
 	kind, known := unit.KindOf(key)
 	newer, isNewer := unit.KindOfNewer(key)
 	for _, at := range places {
@@ -231,13 +255,15 @@ func (d *decoder) topLevelKey(key string, value any, places []source.Span) {
 		case known:
 			d.error(diag.SingleTable, at, fmt.Sprintf("write `[[%s]]`: a file can have several", key),
 				"`%s` must be an array of tables", key)
-			d.fix("["+key+"]", "[["+key+"]]")
+			if strings.HasPrefix(d.text[min(at.End, len(d.text)):], "]") {
+				d.fix("["+key+"]", "[["+key+"]") // [key]]
+			} else {
+				d.fix("["+key+"]", "[["+key+"]]")
+			}
 		case isNewer:
 			d.error(diag.NewerSpelling, at, fmt.Sprintf("write `[[%s]]`", newer.Name),
 				"`%s` is what newer Rind versions call `%s`", key, newer.Name)
 			d.fix("[["+key+"]]", "[["+newer.Name+"]]")
-		case isScalar(value):
-			d.error(diag.UnknownKind, at, "write it below a header, such as `[[socket]]`", "key %q is outside of any unit", clip(key))
 		case d.meantHeader(key, at) != "":
 			meant := d.meantHeader(key, at)
 			d.error(diag.UnknownKind, at, fmt.Sprintf("write `%s`", meant), "`%s` begins a table of its own, not one of the unit above", d.text[at.Start:at.End])

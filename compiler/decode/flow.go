@@ -44,7 +44,8 @@ func (b *binder) conditionTable(values map[string]any, at source.Place) unit.Con
 	before := b.found.count()
 	b.inner("the condition").table(&unit.ConditionTable, &c, values, at)
 	named := c.State.Set() || c.Signal.Set() || c.All.Set() || c.Any.Set() || c.Not != nil
-	if !named && b.found.count() == before {
+	c.Broken = b.partial || b.found.count() > before
+	if !named && !c.Broken {
 		// Another mistake may be the misspelled name.
 		b.report(diag.NoCondition, at, "add `state = \"group@name\"` or `signal = \"group@name\"`",
 			"the condition names neither a state nor a signal")
@@ -62,7 +63,7 @@ func (b *binder) test(f unit.Field, v any, at source.Place) unit.Test {
 		before := b.found.count()
 		b.inner("`"+f.Key+"`").table(&unit.TestTable, &t, v, at)
 		const one = "write one of `contains = \"text\"`, `as = { … }`, `binary = true`"
-		if len(v) != 1 && b.found.count() == before {
+		if len(v) != 1 && b.found.count() == before && !b.partial {
 			b.report(diag.NotOneTest, at, one, "`%s` must have exactly one of `contains`, `as`, `binary`, got %d", f.Key, len(v))
 		}
 		if t.Binary.Set() && !t.Binary.Value {
@@ -86,7 +87,7 @@ func (b *binder) triggers(f unit.Field, v any, at source.Place) unit.Triggers {
 		item := unit.Trigger{At: at}
 		before := b.found.count()
 		b.inner("the trigger").table(&unit.TriggerTable, &item, values, at)
-		item.Broken = b.found.count() > before
+		item.Broken = b.partial || b.found.count() > before
 		t.Items = append(t.Items, item)
 	})
 	return t

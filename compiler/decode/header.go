@@ -17,15 +17,21 @@ func plainHeader(line string) (kind string, ok bool) {
 	return rest[:n], ok && n > 0 && strings.HasPrefix(rest[n:], "]]")
 }
 
-// isHeaderLine reports whether s starts with a line that is [[word]] and can be
-// nothing else.
+// isHeaderLine reports whether s starts with a line that is [[word]] or [kind.word],
+// and can be nothing else.
 func isHeaderLine(s string) bool {
 	s = strings.TrimLeft(s, " \t")
-	if !strings.HasPrefix(s, "[[") {
+	if !strings.HasPrefix(s, "[") {
 		return false
 	}
 	if i := strings.IndexByte(s, '\n'); i >= 0 {
 		s = s[:i]
+	}
+	if isTableLine(s) {
+		return true
+	}
+	if !strings.HasPrefix(s, "[[") {
+		return false
 	}
 	word, rest, ok := strings.Cut(s[2:], "]]")
 	rest = strings.TrimLeft(rest, " \t\r")
@@ -38,6 +44,15 @@ func isHeaderLine(s string) bool {
 		return false
 	}
 	return strings.Trim(word, "abcdefghijklmnopqrstuvwxyz-") == ""
+}
+
+// isTableLine reports whether a line is the header of a table inside a unit.
+func isTableLine(s string) bool {
+	key, rest, ok := strings.Cut(strings.TrimLeft(s, "["), "]")
+	rest = strings.TrimLeft(rest, "] \t\r")
+	kind, inner, dotted := strings.Cut(key, ".")
+	return ok && dotted && supported(kind) && (rest == "" || rest[0] == '#') &&
+		inner != "" && strings.Trim(inner, "abcdefghijklmnopqrstuvwxyz.-") == ""
 }
 
 // headerLineIn returns where the first header line in s begins, or -1.

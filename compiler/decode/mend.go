@@ -21,27 +21,43 @@ const (
 	minDecodedAgain = 256
 )
 
+// damage is what is known of the syntax errors of a file, by segments.
+type damage struct {
+	broken  map[int]bool      // first segments of units with an error that is reported
+	lost    map[int]unit.Lost // of the units that were mended
+	blanked []extent          // of the file, to mend them
+}
+
+func newDamage() damage {
+	return damage{broken: map[int]bool{}, lost: map[int]unit.Lost{}}
+}
+
+func (d *damage) add(other damage) {
+	maps.Copy(d.broken, other.broken)
+	maps.Copy(d.lost, other.lost)
+	d.blanked = append(d.blanked, other.blanked...)
+}
+
 // mend reports the syntax errors of the unit that begins with segment first, bad and
 // those behind it, and decodes what is sound of the unit. It returns nil if nothing
 // comes of that.
 func (d *decoder) mend(first int, c chunk, bad *syntaxError) map[string]any {
 	missing, name := unit.Lost{}, ""
 	for range maxLost {
-		d.errorIn(c, bad, first)
-		d.again += max(minDecodedAgain, len(c.text))
-		if bad.code == diag.DecoderFailure || d.again > maxDecodedAgain {
-			return nil
+		wrong := d.errorIn(c, bad, first)
+		enough := d.again > maxDecodedAgain
+		if d.again += max(minDecodedAgain, len(c.text)); enough {
+			return nil // that is reported
 		}
-		at, ok := c.brokenAt(bad.at)
+		if d.again > maxDecodedAgain {
+			break
+		}
+		at, ok := c.brokenAt(wrong)
 		text := c.text[at.start:at.end]
-		if !ok || strings.TrimSpace(text) == "" {
+		if !ok || bad.code == diag.DecoderFailure || strings.TrimSpace(text) == "" {
 			return nil
 		}
-		key := lostKey(text)
-		if kind, ok := unit.KindOf(c.parts[0].kind); !ok || !known(kind, key) {
-			key = "" // it may be any, misspelt
-		}
-		if missing[key] = true; key == "name" {
+		if key := c.lose(at, missing); key == "name" {
 			name = meantName(text)
 		}
 		d.blanked = append(d.blanked, extent{c.offset(at.start), c.offset(at.start) + len(text)})
@@ -52,13 +68,33 @@ func (d *decoder) mend(first int, c chunk, bad *syntaxError) map[string]any {
 			return withName(part, c.parts[0].kind, name)
 		}
 	}
+	head := c.parts[0]
+	d.error(diag.TooManyErrors, d.span(head.start, head.head), "correct the syntax errors first", "what else is wrong in this unit is not looked at")
 	return nil
 }
 
-// known reports whether units of a kind have a key.
-func known(kind *unit.Kind, key string) bool {
-	_, ok := kind.Field(key)
-	return ok
+// lose notes which keys of its unit are in an extent of the chunk: the one that it
+// begins with, which it returns, and whatever the text swallows behind that.
+func (c chunk) lose(at extent, lost unit.Lost) string {
+	kind, ok := unit.KindOf(c.parts[0].kind)
+	if !ok {
+		return ""
+	}
+	text := c.text[at.start:at.end]
+	key, of := lostKey(text), ""
+	if s, start := c.part(at.start); start > 0 {
+		key, of = lostKey(c.text[start:start+s.head-s.start]), "a table"
+	}
+	if _, known := kind.Field(key); !known {
+		key = "" // it may be any, misspelt
+	}
+	lost[key] = true
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r > 127 || !inWord[byte(r)] }) {
+		if _, known := kind.Field(word); known {
+			lost[word] = true
+		}
+	}
+	return of + key
 }
 
 // brokenAt returns what makes the decoder fail at a byte of the chunk: a key with its
@@ -66,7 +102,7 @@ func known(kind *unit.Kind, key string) bool {
 func (c chunk) brokenAt(at int) (broken extent, ok bool) {
 	s, start := c.part(at)
 	head, end := start+s.head-s.start, start+s.end-s.start
-	if at < head {
+	if open := s.parts > 0 && c.text[head-1] != ']'; at < head || open && !strings.Contains(c.text[head:at], "\n") {
 		return extent{start, end}, start > 0
 	}
 	from, to := keyAt(c.text[head:end], at-head)
@@ -102,7 +138,7 @@ func keyAt(body string, at int) (from, to int) {
 			to = start
 		}
 	})
-	if _, next, ok := keyInside(body[from:], at-from); ok {
+	if _, next, ok := keyInside(body[from:to], at-from); ok {
 		to = from + next
 	}
 	return from, to
@@ -114,12 +150,16 @@ func continues(text string) bool {
 	return strings.IndexAny(strings.TrimLeft(text, " \t"), "{}],") == 0
 }
 
-// keyInside returns where the line begins that has byte at, if that line looks like a
-// key of its own inside a bracket that text forgets to close, and where that is.
+// keyInside returns where a line begins that looks like a key of its own inside a bracket
+// that text never closes, and where that is. The line has byte at, or is the next one if
+// that is a line break: a string without its last quote ends there.
 func keyInside(text string, at int) (bracket, start int, ok bool) {
+	if at < len(text) && (text[at] == '\n' || text[at] == '\r') {
+		at += len(text[at:]) - len(strings.TrimLeft(text[at:], "\r\n"))
+	}
 	start = strings.LastIndexByte(text[:at], '\n') + 1
-	open := openBrackets(text[:at])
-	if len(open) == 0 || start == 0 || !beginsWithKey(text[start:]) {
+	open := openBrackets(text[:start])
+	if len(open) == 0 || !beginsWithKey(text[start:]) || len(openBrackets(text)) == 0 {
 		return 0, 0, false
 	}
 	last := open[len(open)-1]
@@ -184,7 +224,7 @@ func blanks(text string) string {
 
 func clearText(text []byte) {
 	for i := range text {
-		if text[i] != '\n' {
+		if text[i] != '\n' && text[i] != '\r' {
 			text[i] = ' '
 		}
 	}
@@ -214,8 +254,10 @@ func (d *decoder) lostKeys(kind *unit.Kind, first int, found *findings) unit.Los
 	}
 	for i := range found.kept {
 		key := ""
-		if path := found.kept[i].At.Path(); len(path) > 0 && known(kind, path[0].Key) {
-			key = path[0].Key
+		if path := found.kept[i].At.Path(); len(path) > 0 {
+			if _, known := kind.Field(path[0].Key); known {
+				key = path[0].Key
+			}
 		}
 		all[key] = true
 	}

@@ -5,7 +5,6 @@ import (
 	"runtime"
 
 	"github.com/rind-sockets/rind/compiler/diag"
-	"github.com/rind-sockets/rind/compiler/unit"
 )
 
 // runSize is how many bytes of a large file are decoded at a time: enough to
@@ -58,12 +57,10 @@ func (d *decoder) keysOutside() bool {
 // decoded is what comes of a run.
 type decoded struct {
 	contents
+	damage
 
-	diags   *diag.List
-	broken  map[int]bool
-	lost    map[int]unit.Lost
-	blanked []extent
-	sound   bool // else the file has to be decoded as a whole
+	diags *diag.List
+	sound bool // else the file has to be decoded as a whole
 }
 
 // inRuns decodes the runs of a file on all processors and binds their units in
@@ -94,9 +91,7 @@ func (d *decoder) inRuns(runs []run) bool {
 		}
 		begin()
 		d.diags.Append(part.diags)
-		maps.Copy(d.broken, part.broken)
-		maps.Copy(d.lost, part.lost)
-		d.blanked = append(d.blanked, part.blanked...)
+		d.damage.add(part.damage)
 		maps.Copy(top, part.top)
 		d.bind(part.units)
 	}
@@ -109,8 +104,8 @@ func (d *decoder) inRuns(runs []run) bool {
 // decodeRun decodes a run, or if that fails its units one by one. It changes
 // nothing of d.
 func (d *decoder) decodeRun(r run) decoded {
-	part := decoder{src: d.src, text: d.text, lay: d.lay, diags: &diag.List{}, broken: map[int]bool{}, lost: map[int]unit.Lost{}}
-	out := decoded{diags: part.diags, broken: part.broken, lost: part.lost, sound: true}
+	part := decoder{src: d.src, text: d.text, lay: d.lay, diags: &diag.List{}, damage: newDamage()}
+	out := decoded{diags: part.diags, sound: true}
 	values, bad := decodeTOML(d.text[d.lay.segments[r.first].start:d.lay.segments[r.end-1].end])
 	if bad == nil {
 		out.contents = contentsOf(values, d.unitsOf(r))
@@ -121,7 +116,7 @@ func (d *decoder) decodeRun(r run) decoded {
 		out.contents, out.sound = part.decodeUnits(r)
 	}
 	part.checkExtended(r)
-	out.blanked = part.blanked
+	out.damage = part.damage
 	return out
 }
 

@@ -104,7 +104,7 @@ func TestBrokenUnitsOfALargeFile(t *testing.T) {
 	for _, d := range diags.All() {
 		n[d.Code]++
 	}
-	if len(units.Sockets) != 0 || n[diag.InvalidTOML] != maxBroken || n[diag.TooManyErrors] != 1 || n[diag.MissingKey] == 0 || len(n) != 3 {
+	if len(units.Sockets) != 0 || n[diag.InvalidTOML] != maxBroken || n[diag.TooManyErrors] != 2 || n[diag.MissingKey] == 0 || len(n) != 3 {
 		t.Errorf("%d sockets, diagnostics %v", len(units.Sockets), n)
 	}
 }

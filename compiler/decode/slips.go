@@ -28,7 +28,6 @@ const twice = "already been defined"
 // slipAt recognises what the decoder's message at a byte of the text is about.
 func slipAt(text, message string, at int) slip {
 	_, size := utf8.DecodeRuneInString(text[at:])
-	here := text[at : at+size]
 	s := slip{from: at, to: at + size}
 	has := func(part string) bool { return strings.Contains(message, part) }
 	switch {
@@ -45,15 +44,76 @@ func slipAt(text, message string, at int) slip {
 		return commaSlip(text, s)
 	case has("table array name delimiter"):
 		s.help = "close the header with `]]`"
-	case has("top-level item to end") && here == ",":
-		s.help, s.fixed = "remove the comma: every key has a line of its own", true
 	case has("top-level item to end"):
-		from := strings.LastIndexAny(text[:at], " \t\n=") + 1
-		if from < at && !strings.ContainsAny(text[at-1:at], wordEnd) && !strings.Contains(wordEnd, here) {
-			return valueSlip(text, from) // it began like a number: 5s
-		}
+		return endSlip(text, at)
 	}
 	return s
+}
+
+// endSlip says what is wrong behind a value, where its line should end.
+func endSlip(text string, at int) slip {
+	line := firstLine(text[at:])
+	before := len(line) - len(strings.TrimLeft(line, " \t"))
+	at += before
+	line = strings.TrimRight(line[before:], " \t\r")
+	s := slip{from: at, to: at + min(1, len(line))}
+	next := text[min(len(text), at+len(line)):]
+	switch rest := strings.TrimLeft(line[min(1, len(line)):], " \t"); {
+	case line == "":
+	case line[0] == ',' && beginsWithKey(rest):
+		s.help, s.instead, s.fixed = "write every key on a line of its own", "\n", true
+		s.to = at + len(line) - len(rest)
+	case line[0] == ',':
+		s.help = "remove the comma: every key has a line of its own"
+		s.fixed = (rest == "" || rest[0] == '#') && !continues(strings.TrimLeft(next, "\r\n"))
+	case line[0] == ';' && (rest == "" || rest[0] == '#'):
+		s.help, s.fixed = "remove it: a line ends without a sign", true
+	case line[0] == ';', strings.HasPrefix(line, "//"):
+		return commentSlip(text, at)
+	case strings.HasPrefix(firstLine(text[strings.LastIndexByte(text[:at], '\n')+1:]), "[") && line[0] == ']':
+		s.help = "write `[[` and `]]`, or `[` and `]`"
+	case line[0] == ']' || line[0] == '}':
+		s.help = "remove it: it closes nothing"
+	case beginsWithKey(line):
+		s.help = "write every key on a line of its own"
+		s.to = at + len(strings.TrimRight(line[:strings.IndexByte(line, '=')], " \t"))
+	case line[0] == '"' || line[0] == '\'':
+		s.help = "several values are an array: `[\"a\", \"b\"]`"
+	case before > 0:
+		s.to = at + len(line)
+		if end := strings.IndexAny(line, " \t,#"); end > 0 {
+			s.to = at + end
+		}
+		s.help = "put quotes around all of the value, or remove what is behind it"
+	default:
+		return wordSlip(text, s)
+	}
+	return s
+}
+
+// isPair reports whether an item of an array is key = value.
+func isPair(item string) bool {
+	key, value, ok := strings.Cut(item, "=")
+	key = strings.TrimSpace(key)
+	return ok && key != "" && !strings.HasPrefix(value, "=") && strings.Trim(key, "abcdefghijklmnopqrstuvwxyz_.-") == ""
+}
+
+// wordSlip is about a value that begins like a number, or another one, and goes on: 5s.
+func wordSlip(text string, s slip) slip {
+	at := s.from
+	from := strings.LastIndexAny(text[:at], " \t\n=") + 1
+	if from < at && !strings.ContainsAny(text[at-1:at], wordEnd) && !strings.Contains(wordEnd, text[at:s.to]) {
+		return valueSlip(text, from)
+	}
+	return s
+}
+
+func commentSlip(text string, at int) slip {
+	n := 1
+	if strings.HasPrefix(text[at:], "//") {
+		n = 2
+	}
+	return slip{at, at + n, "a comment begins with `#`", true, "#"}
 }
 
 // wordEnd are the bytes that end a value without quotes.
@@ -80,6 +140,10 @@ func commaSlip(text string, s slip) slip {
 		return slip{from: len(before) - 1, to: len(before), help: "write a comma behind it"}
 	case len(before) == s.from && strings.HasSuffix(before, `"`) && isWordByte(line):
 		s.help = "the string ends before this: write `\\\"` or `'` for a quote inside it"
+	case strings.HasPrefix(line, "}"), strings.HasPrefix(line, "]"):
+		s.help = "remove it: it closes nothing"
+	case len(before) == s.from && isWordByte(line) && inWord[before[len(before)-1]]:
+		return wordSlip(text, s)
 	default:
 		s.help = "write a comma between the items"
 	}
@@ -117,6 +181,9 @@ func valueSlip(text string, at int) slip {
 	}
 	item = strings.TrimRight(item, " \t")
 	switch b := booleans[strings.ToLower(word)]; {
+	case isPair(item):
+		s.to, s.help = at+len(item), "put keys into a table: `{ key = value }`"
+		return s
 	case item != word && word != "" && strings.ContainsAny(item, `"'`):
 		s.to, s.help = at+len(item), "put quotes around all of it: single ones, if it has double ones"
 		return s
@@ -145,13 +212,14 @@ func isPlain(s string) bool { return s != "" && strings.Trim(s, "[{(<=:\\") == s
 
 // keySlip says what is wrong behind a key, or with a line that has none.
 func keySlip(text string, at int) slip {
-	comment := func(n int) slip { return slip{at, at + n, "a comment begins with `#`", true, "#"} }
 	switch {
 	case text[at:] == "":
-	case strings.HasPrefix(text[at:], "//"):
-		return comment(len("//"))
-	case text[at] == ';':
-		return comment(len(";"))
+	case strings.HasPrefix(text[at:], "//"), text[at] == ';':
+		return commentSlip(text, at)
+	case text[at] == ':' && strings.TrimSpace(firstLine(text[at+1:])) == "":
+		return slip{from: at, to: at + 1, help: "write `key = value`, and tables as `key = { … }`: a unit file is TOML"}
+	case text[at] == '{' || text[at] == '}' || text[at] == ']':
+		return slip{from: at, to: at + 1, help: "close the table in front of it with `}`, or remove this"}
 	case text[at] == ':':
 		return slip{at, at + 1, "write `=` between a key and its value", true, " ="}
 	}

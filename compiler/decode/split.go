@@ -417,6 +417,8 @@ func (s *scanner) add(seg segment) {
 		}
 		k.units = append(k.units, i)
 		k.last = i
+	case k != nil && seg.parts == 1: // [kind] is meant to be a unit of its own
+		k.last = i
 	case k != nil:
 		s.lay.segments[k.last].next = i
 		k.last = i

@@ -97,11 +97,20 @@ func (d *decoder) decodeUnits(r run) (c contents, failed bool) {
 		if wrong != nil {
 			broken++
 			d.broken[i] = true
+			if d.isSingle(s) {
+				c.add(s, nil, true)
+				continue // it is reported as [kind], whatever else is wrong with its header
+			}
 			part = d.mend(i, chunk, wrong)
 		}
 		c.add(s, part, wrong != nil)
 	}
 	return c, broken > 0
+}
+
+// isSingle reports whether a segment begins with [kind]].
+func (d *decoder) isSingle(s *segment) bool {
+	return s.parts == 1 && !s.array && supported(s.kind) && strings.HasPrefix(d.text[s.head:], "]")
 }
 
 // notLookedAt reports that the units from a segment on are not decoded.
@@ -144,19 +153,21 @@ func (c *contents) add(s *segment, part map[string]any, failed bool) {
 
 // belongs reports whether segment i is part of a unit that begins before it.
 func (d *decoder) belongs(i int) bool {
-	units := d.lay.units[d.lay.segments[i].kind]
-	return len(units) > 0 && units[0] < i
+	s := &d.lay.segments[i]
+	units := d.lay.units[s.kind]
+	return s.parts > 1 && len(units) > 0 && units[0] < i
 }
 
 // chunk is a unit: the text of its segments, one behind the other.
 type chunk struct {
 	text  string
 	parts []segment
+	open  []int // for each part, where in the file a string or bracket begins that it leaves open; -1: none
 }
 
 func (d *decoder) chunk(first int) chunk {
 	s := d.lay.segments[first]
-	c := chunk{text: d.text[s.start:s.end], parts: []segment{s}}
+	c := chunk{text: d.text[s.start:s.end], parts: []segment{s}, open: []int{d.openIn(first)}}
 	if s.next == 0 {
 		return c
 	}
@@ -166,9 +177,18 @@ func (d *decoder) chunk(first int) chunk {
 		s = d.lay.segments[i]
 		b.WriteString(d.text[s.start:s.end])
 		c.parts = append(c.parts, s)
+		c.open = append(c.open, d.openIn(i))
 	}
 	c.text = b.String()
 	return c
+}
+
+// openIn returns where a string or bracket begins that a segment leaves open, or -1.
+func (d *decoder) openIn(segment int) int {
+	if at, ok := d.lay.open[segment]; ok {
+		return at
+	}
+	return -1
 }
 
 // offset returns the offset in the file of byte at of the chunk.
@@ -197,32 +217,65 @@ func (c chunk) part(at int) (s segment, start int) {
 }
 
 // errorIn reports an error of the decoder that was found in the unit that begins with
-// segment first.
-func (d *decoder) errorIn(c chunk, bad *syntaxError, first int) {
+// segment first. It returns the byte of the chunk where the mistake is.
+func (d *decoder) errorIn(c chunk, bad *syntaxError, first int) int {
 	at := c.offset(bad.at)
-	open, key, ok := c.openBefore(bad.at)
-	if !ok {
-		d.syntaxError(bad, at, first)
-		return
-	}
-	open, key = c.offset(open), c.offset(key)
-	_, size := headerKey(d.text[key:])
-	d.error(bad.code, d.span(open, open+1), "close it", "invalid TOML: `%s` is never closed", d.text[open:open+1])
-	d.label(diag.Label{Span: d.span(key, key+len(strings.TrimRight(d.text[key:key+size], " \t"))), Message: "this key would be a part of it"})
-}
-
-// syntaxError reports an error of the decoder at an offset of the file, found in
-// the unit that begins with segment first, or between the units if that is -1.
-func (d *decoder) syntaxError(bad *syntaxError, at, first int) {
-	if open, ok := d.openIn(first); ok && strings.TrimSpace(d.text[at:d.lay.segments[first].end]) == "" {
-		// The end of the unit is not where the mistake is.
+	if open, end, ok := c.unclosed(bad); ok {
+		open = c.offset(open)
 		n := 1
 		if d.text[open] == '"' || d.text[open] == '\'' {
 			n = 3
 		}
 		d.error(bad.code, d.span(open, open+n), "close it", "invalid TOML: `%s` is never closed", d.text[open:open+n])
-		return
+		return end
 	}
+	open, key, ok := c.openBefore(bad.at)
+	if !ok || at < len(d.text) && (d.text[at] == '\n' || d.text[at] == '\r') { // that is what is missing there
+		d.syntaxError(bad, at, first)
+		return bad.at
+	}
+	open, key = c.offset(open), c.offset(key)
+	_, size := headerKey(d.text[key:])
+	d.error(bad.code, d.span(open, open+1), "close it", "invalid TOML: `%s` is never closed", d.text[open:open+1])
+	d.label(diag.Label{Span: d.span(key, key+len(strings.TrimRight(d.text[key:key+size], " \t"))), Message: "this key would be a part of it"})
+	return bad.at
+}
+
+// unclosed returns what a part of the chunk leaves open, and the last byte of that part,
+// if that is why the decoder fails: in a part behind it, or at the end.
+func (c chunk) unclosed(bad *syntaxError) (open, end int, ok bool) {
+	start := 0
+	atEnd := strings.Contains(bad.message, "EOF") || strings.Contains(bad.message, "end of file") || strings.TrimSpace(c.text[bad.at:]) == ""
+	for i, s := range c.parts {
+		end := start + s.end - s.start
+		if from := c.openAt(i, start); from >= 0 && (bad.at >= end || s.next == 0 && atEnd) {
+			return from, end - 1, true
+		}
+		start = end
+	}
+	return 0, 0, false
+}
+
+// openAt returns where in the chunk something begins that part i, which starts there,
+// leaves open, or -1. What the file leaves open may have been blanked out.
+func (c chunk) openAt(i, start int) int {
+	s := c.parts[i]
+	if c.open[i] < 0 {
+		return -1
+	}
+	if from := start + c.open[i] - s.start; c.text[from] != ' ' {
+		return from
+	}
+	head := start + s.head - s.start
+	if open := openBrackets(c.text[head : start+s.end-s.start]); len(open) > 0 {
+		return head + open[0].at
+	}
+	return -1
+}
+
+// syntaxError reports an error of the decoder at an offset of the file, found in
+// the unit that begins with segment first, or between the units if that is -1.
+func (d *decoder) syntaxError(bad *syntaxError, at, first int) {
 	if bad.code == diag.DecoderFailure {
 		d.error(bad.code, d.span(at, at), "write the value in another way, and report this with the file", "%s", bad.message)
 		return
@@ -241,16 +294,6 @@ func (d *decoder) syntaxError(bad *syntaxError, at, first int) {
 		d.fix(d.text[s.from:s.to], s.instead)
 	}
 	d.labelTwice(message, at, first)
-}
-
-// openIn returns where a string or bracket begins that the first segment of a
-// unit leaves open.
-func (d *decoder) openIn(first int) (int, bool) {
-	if first < 0 || d.lay.segments[first].next != 0 {
-		return 0, false
-	}
-	at, ok := d.lay.open[first]
-	return at, ok
 }
 
 // tidy makes a message of the decoder one of ours: lower case, no period, one

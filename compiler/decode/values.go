@@ -156,7 +156,7 @@ func (b *binder) run(values map[string]any, at source.Place) unit.Run {
 	before := b.found.count()
 	b.inner("`run`").table(&unit.RunTable, &r, values, at)
 	switch {
-	case b.found.count() > before || b.lost != nil: // one of them may be the key
+	case b.found.count() > before || b.partial: // one of them may be the key
 	case !r.Exec.Set() && !r.Variable.Set():
 		b.report(diag.MissingKey, at, "add `exec`: the program, an absolute path or a name to look up in PATH", "`run` has no `exec`")
 	case r.Variable.Set() && len(values) > 1:
@@ -168,11 +168,7 @@ func (b *binder) run(values map[string]any, at source.Place) unit.Run {
 
 // inner returns a binder for a table inside, which messages call what.
 func (b *binder) inner(what string) *binder {
-	in := &binder{found: b.found, what: subject{what: what}}
-	if b.lost != nil {
-		in.lost = unit.Lost{"": true} // nobody knows which table they belong to
-	}
-	return in
+	return &binder{found: b.found, what: subject{what: what}, partial: b.partial}
 }
 
 func (b *binder) restart(f unit.Field, v any, at source.Place) unit.Restart {

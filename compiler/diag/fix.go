@@ -5,17 +5,50 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/rind-sockets/rind/compiler/source"
 )
 
 // Misspelt returns the fix that writes near for a name that nobody has, nil if that
-// is no matter of spelling: web1 is not web2 written wrongly.
+// is no slip of the hand: web1 is not web2 written wrongly, and prod-db is not prod.
+// What is suggested to people may be further away.
 func Misspelt(name, near string) *Fix {
-	if digitsOf(name) != digitsOf(near) {
+	if fold(name) != fold(near) && (digitsOf(name) != digitsOf(near) || !slipped(name, near)) {
 		return nil
 	}
 	return &Fix{Old: name, New: near}
+}
+
+// slipped reports whether one letter was left out, added or changed, or two were
+// swapped; two such mistakes in a long word. In a word of three letters, another letter
+// is another word.
+func slipped(name, near string) bool {
+	const short, long = 4, 8
+	limit, a, b := 1, utf8.RuneCountInString(name), utf8.RuneCountInString(near)
+	switch {
+	case a < short && a == b:
+		return sorted(name) == sorted(near)
+	case min(a, b) >= long:
+		limit = 2
+	}
+	m := meter{word: []rune(name)}
+	return m.distance(near, limit) <= limit && !isPartOf(name, near) && !isPartOf(near, name)
+}
+
+func sorted(s string) string {
+	runes := []rune(s)
+	slices.Sort(runes)
+	return string(runes)
+}
+
+// isPartOf reports whether a is b without its first or last words.
+func isPartOf(a, b string) bool {
+	const between = "-_.@/"
+	rest, front := strings.CutPrefix(b, a)
+	before, back := strings.CutSuffix(b, a)
+	return front && rest != "" && strings.ContainsAny(rest[:1], between) ||
+		back && before != "" && strings.ContainsAny(before[len(before)-1:], between)
 }
 
 func digitsOf(s string) string {

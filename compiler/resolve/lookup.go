@@ -108,6 +108,9 @@ func (s Scope) Permission(ref unit.PermissionRef) (*Permission, *diag.Diagnostic
 			return p, nil
 		}
 	}
+	if s.table.idsLost {
+		return nil, nil
+	}
 	return nil, &diag.Diagnostic{
 		Code:     UnknownName,
 		Severity: diag.Error,

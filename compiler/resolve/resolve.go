@@ -92,6 +92,7 @@ type Table struct {
 	permissions space[Permission]
 	variables   space[Variable]
 	ids         map[uint16]*Permission // the first with an id
+	idsLost     bool                   // the id of some permission could not be read
 
 	compared int // names that a misspelt one has been compared with
 }
@@ -148,6 +149,7 @@ func New(files []*unit.File, gaps []Gap, ds *diag.List) *Table {
 		if p.HasID && t.ids[p.ID] == nil {
 			t.ids[p.ID] = p
 		}
+		t.idsLost = t.idsLost || p.Unit != nil && p.Unit.Lost.Any("id")
 	}
 	return t
 }

@@ -128,6 +128,14 @@ func (t Typer) reportKnown(d *diag.Diagnostic) {
 }
 
 func (t Typer) condition(c unit.Condition) *cond.Expr {
+	x := t.whole(c)
+	if c.Broken {
+		return nil
+	}
+	return x
+}
+
+func (t Typer) whole(c unit.Condition) *cond.Expr {
 	named := namesOf(c)
 	switch {
 	case c.Bare.Set():

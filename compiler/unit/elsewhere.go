@@ -12,6 +12,9 @@ func (t *Table) Elsewhere(key string) (help string) {
 		}
 	}
 	meant, ok := elsewhere[t.Name][plain]
+	if !ok {
+		meant, ok = t.pathOf(plain)
+	}
 	switch {
 	case !ok:
 		return ""
@@ -19,6 +22,23 @@ func (t *Table) Elsewhere(key string) (help string) {
 		return meant
 	}
 	return "write `" + meant + "`"
+}
+
+// pathOf returns the path run.exec for a plain key such as runexec.
+func (t *Table) pathOf(plain string) (path string, ok bool) {
+	for i := range t.Fields {
+		inner, table := t.Fields[i].Table()
+		rest, outer := strings.CutPrefix(plain, plainKey(t.Fields[i].Key))
+		if !table || !outer {
+			continue
+		}
+		for j := range inner.Fields {
+			if plainKey(inner.Fields[j].Key) == rest {
+				return t.Fields[i].Key + "." + inner.Fields[j].Key, true
+			}
+		}
+	}
+	return "", false
 }
 
 // plainKey makes one of ExecStart, exec-start and exec_start.

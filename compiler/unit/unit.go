@@ -27,12 +27,12 @@ func (f *File) Len() int {
 	return len(f.Sockets) + len(f.Services) + len(f.States) + len(f.Signals) + len(f.Timers) + len(f.Permissions) + len(f.Variables)
 }
 
-// Lost are the keys of a broken unit whose values are not what is written there: of a
-// wrong type, not to be decoded, or misspelt. With "" it may be any key. It is nil for
-// a sound unit.
+// Lost are the keys of a broken unit about which an error is reported: their values may
+// not be what is meant, or not be set at all. With "" it may be any key. It is nil for a
+// sound unit.
 type Lost map[string]bool
 
-// Any reports whether one of the keys may be written in the unit though it is not set.
+// Any reports whether the value of one of the keys may be another than it seems.
 func (l Lost) Any(keys ...string) bool {
 	return l[""] || slices.ContainsFunc(keys, func(key string) bool { return l[key] })
 }
@@ -297,6 +297,8 @@ type Condition struct {
 	Target, Branch Test
 	All, Any       Conditions
 	Not            *Condition
+
+	Broken bool // an error is reported inside: it is no condition then
 }
 
 // Test is the value of target or branch: a string, or a table with exactly one

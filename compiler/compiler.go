@@ -175,6 +175,9 @@ func gapsOf(f *unit.File, ds *diag.List, index *decode.Index) []resolve.Gap {
 		return []resolve.Gap{{Group: f.Group}}
 	}
 	var gaps []resolve.Gap
+	for _, kind := range f.Misnamed {
+		gaps = append(gaps, resolve.Gap{Group: f.Group, Kind: kind})
+	}
 	for kind, n := range map[string]int{
 		"socket": len(f.Sockets), "service": len(f.Services), "state": len(f.States),
 		"signal": len(f.Signals), "timer": len(f.Timers), "permission": len(f.Permissions), "variable": len(f.Variables),

@@ -88,6 +88,9 @@ func otherDuration(s string) string {
 			end = len(name)
 		}
 		unit := strings.ToLower(name[:end])
+		if name[:end] == "M" {
+			return "" // a month elsewhere, and nobody wants that as a minute
+		}
 		if other := otherUnits[unit]; other != "" {
 			unit = other
 		}
@@ -110,7 +113,7 @@ type durationValue struct {
 func durationPart(rest string, at int) (durationValue, int, *Error) {
 	digits := len(rest) - len(strings.TrimLeft(rest, "0123456789."))
 	unit := rest[digits:]
-	unit = unit[:len(unit)-len(strings.TrimLeft(unit, "abcdefghijklmnopqrstuvwxyz"))]
+	unit = unit[:len(unit)-len(strings.TrimLeft(unit, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))]
 	size := digits + len(unit)
 	count, err := strconv.ParseFloat(rest[:digits], 64)
 	switch {

@@ -166,7 +166,8 @@ func isNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// checkLabel says why s cannot be a part of a host name (RFC 1123 §2.1).
+// checkLabel says why s cannot be a part of a host name (RFC 1123 §2.1). Underscores are
+// none there, but resolvers know names of containers that have them.
 func checkLabel(s string) string {
 	switch {
 	case s == "":
@@ -175,8 +176,6 @@ func checkLabel(s string) string {
 		return "is longer than 63 bytes"
 	case s[0] == '-' || s[len(s)-1] == '-':
 		return "starts or ends with a dash"
-	case strings.Contains(s, "_"):
-		return "contains an underscore"
 	}
 	return ""
 }

@@ -15,12 +15,13 @@ var _ = register(Rule{
 	Severity: diag.Error,
 	Title:    "something that can be no user or group",
 	Text: `A user or group is a name or a decimal id. Whether it exists is only known on the machine that runs
-the plan.`,
+the plan. No name has a colon, a comma or a slash, which mean something in the files of accounts, nor a mark of
+sudo or sshd in front, such as % for a group.`,
 	Example: `
 [[service]]
 name = "web"
 run.exec = "/usr/bin/web"
-user = "www data"
+user = "www:data"
 `,
 	Right: `
 [[service]]
@@ -36,7 +37,7 @@ user = "www-data"
 			p.Report(diag.Diagnostic{
 				Message: fmt.Sprintf("%q can be no %s", account.Value, what),
 				At:      account.At,
-				Help:    "write a name, or a decimal id below 4294967295",
+				Help:    accountHelp(what, account.Value),
 			})
 		}
 		for _, s := range p.Services {
@@ -55,15 +56,23 @@ user = "www-data"
 	},
 })
 
-// validAccount accepts what useradd(8) could have made on any distribution: a
-// name without spaces and what passwd(5) and paths give a meaning, or an id.
+func accountHelp(what, account string) string {
+	if name := strings.TrimLeft(account, "@%+"); name != account && validAccount(name) {
+		return fmt.Sprintf("write the name of a %s without a sign: %q", what, name)
+	}
+	return "write a name, or a decimal id below 4294967295"
+}
+
+// validAccount accepts what an account can be called on any system, or an id: a name
+// without what passwd(5) and paths give a meaning. It may have spaces, since directory
+// services have "domain users".
 func validAccount(s string) bool {
-	if s == "" || len(s) > 255 || s[0] == '-' {
+	if s == "" || len(s) > 255 || strings.ContainsAny(s[:1], "-@%+") || strings.TrimSpace(s) != s {
 		return false
 	}
 	if strings.Trim(s, "0123456789") == "" {
 		id, err := strconv.ParseUint(s, 10, 32)
 		return err == nil && id != math.MaxUint32 // (uid_t) -1 means "no change"
 	}
-	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7F || strings.ContainsRune(":/,", r) })
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7F || strings.ContainsRune(":/,", r) })
 }

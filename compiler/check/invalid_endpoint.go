@@ -2,6 +2,8 @@ package check
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/rind-sockets/rind/compiler/diag"
 )
@@ -27,14 +29,21 @@ listen = "127.0.0.1:8081"
 `,
 	Run: func(p *Pass) {
 		for _, s := range p.Sockets {
-			if e := s.endpointError; e != nil {
-				p.Report(diag.Diagnostic{
-					Message: fmt.Sprintf("socket %q: %s", s.Name, e.Message),
-					At:      s.Unit.Listen.At.Within(e.From, e.To),
-					Help:    e.Help,
-					Fix:     e.Fix(s.Unit.Listen.Value),
-				})
+			e := s.endpointError
+			if e == nil {
+				continue
 			}
+			d := diag.Diagnostic{
+				Message: fmt.Sprintf("socket %q: %s", s.Name, e.Message),
+				At:      s.Unit.Listen.At.Within(e.From, e.To),
+				Help:    e.Help,
+				Fix:     e.Fix(s.Unit.Listen.Value),
+			}
+			if scheme, _, ok := strings.Cut(s.Unit.Listen.Value, ":"); ok && scheme != s.Scheme.Name && slices.Contains(p.Types(), scheme) {
+				d.Help = fmt.Sprintf("write `type = %q` if that is meant, and %s", scheme, strings.TrimPrefix(e.Help, "write "))
+				d.Fix = nil // one of them is wrong
+			}
+			p.Report(d)
 		}
 	},
 })

@@ -127,6 +127,9 @@ func meantByText(o *manifest.Option, v string) (old, meant string) {
 		size := strings.TrimSuffix(strings.TrimSuffix(v, "B"), "i")
 		return try(size, strconv.Quote(size), false)
 	case manifest.Mode:
+		if len(v) == 4 && v[0] != '0' { // the bits above 0777
+			return try("0"+v[1:], strconv.Quote("0"+v[1:]), false)
+		}
 		mode := "0" + strings.TrimPrefix(v, "0o")
 		return try(mode, strconv.Quote(mode), strings.HasPrefix(v, "0o"))
 	case manifest.List:

@@ -233,6 +233,8 @@ func TestReports(t *testing.T) {
 		}, ""},
 		{"accounts", web + "user = \"4294967295\"\ngroup = \"-x\"\n", []string{`4:8 K1304 "4294967295" can be no user`, `5:9 K1304 "-x" can be no group`}, ""},
 		{"sound accounts", web + "user = \"www-data\"\ngroup = \"33\"\n", nil, ""},
+		{"an account of a directory service", web + "user = \"EXAMPLE\\\\ann\"\ngroup = \"domain users\"\n", nil, ""},
+		{"a group as sudo writes it", web + "group = \"%wheel\"\n", []string{`4:9 K1304 "%wheel" can be no group`}, `"wheel"`},
 		{"reserved environment", web + "run.env = { LISTEN_FDS = \"1\", LISTEN_PORT = \"2\" }\n", []string{"4:13 K1306 the environment variable LISTEN_FDS is set by the runtime alone"}, ""},
 		{"NUL in an argument", web + "run.args = [\"a\\u0000\"]\n", []string{"4:13 K1306 no program can have this argument: it has a NUL byte at byte 1"}, ""},
 		{"a branch key twice", "[[state]]\nname = \"s\"\npayload = \"json\"\nbranch = [\"a\", \"a:b\"]\n", []string{`4:16 T3301 branch key "a:b" of state "u@s" is empty or listed twice`}, ""},

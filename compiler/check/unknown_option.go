@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/unit"
 	"github.com/rind-sockets/rind/plugins/manifest"
 )
 
@@ -46,6 +47,9 @@ options = { backlog = 512 }
 				if near, ok := nearestOption(key, names); ok {
 					help = fmt.Sprintf("did you mean `%s`?", near)
 					fix = &diag.Fix{Old: key, New: near}
+					if s.hasOption(table, inTable, near) {
+						help, fix = help+" it is there already: remove one of the two", nil
+					}
 				} else if other := otherTransports(p.Transports, e.name); len(other) > 0 {
 					help = fmt.Sprintf("it is an option of %s; %s", strings.Join(other, " and "), help)
 				}
@@ -59,6 +63,17 @@ options = { backlog = 512 }
 		}
 	},
 })
+
+// hasOption reports whether an option, or one in a table, is written.
+func (s *Socket) hasOption(table string, inTable bool, name string) bool {
+	return slices.ContainsFunc(s.Unit.Options, func(o unit.Option) bool {
+		if !inTable {
+			return o.Key.Value == name
+		}
+		inner, _ := o.Value.Value.(map[string]any)
+		return o.Key.Value == table && inner[name] != nil
+	})
+}
 
 // optionNames lists what can be a key of the table options: of the option
 // "keepalive.time" it is "keepalive".

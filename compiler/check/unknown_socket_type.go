@@ -33,14 +33,20 @@ listen = "127.0.0.1:8081"
 				continue
 			}
 			help := "known types are " + strings.Join(types, ", ")
-			near, ok := otherTypes[strings.ToLower(written.Value)]
-			if !ok {
+			near, sure := otherTypes[strings.ToLower(written.Value)]
+			ok := sure
+			if !sure {
 				near, ok = diag.Nearest(written.Value, types)
 			}
 			var fix *diag.Fix
-			if ok {
+			switch {
+			case ok && near != "uds" && isPath(s.Unit.Listen.Value):
+				help = fmt.Sprintf("did you mean \"uds\", with a path? %s", help)
+			case ok:
 				help = fmt.Sprintf("did you mean %q? %s", near, help)
-				fix = &diag.Fix{Old: written.Value, New: near}
+				if fix = diag.Misspelt(written.Value, near); sure {
+					fix = &diag.Fix{Old: written.Value, New: near}
+				}
 			}
 			p.Report(diag.Diagnostic{
 				Message: fmt.Sprintf("socket %q has unknown type %q", s.Name, written.Value),
@@ -51,6 +57,11 @@ listen = "127.0.0.1:8081"
 		}
 	},
 })
+
+// isPath reports whether an endpoint is one of type uds.
+func isPath(listen string) bool {
+	return strings.HasPrefix(listen, "/") || strings.HasPrefix(listen, "@")
+}
 
 // otherTypes has what other programs call our socket types.
 var otherTypes = map[string]string{

@@ -105,7 +105,9 @@ func (b *binder) of(key string) *binder {
 	if b.lost == nil {
 		return b
 	}
-	return &binder{found: b.found, what: b.what, partial: b.partial || b.lost[key]}
+	in := *b
+	in.lost, in.partial = nil, b.partial || b.lost[key]
+	return &in
 }
 
 // sortedKeys returns the keys of a table. Every table of every unit asks for them.
@@ -126,80 +128,6 @@ func (b *binder) only(t *unit.Table, key string, item any, values map[string]any
 		quiet := binder{found: &findings{}, what: b.what}
 		quiet.field(f, item, v, at.At(key))
 	}
-}
-
-// unknownKey reports a key that the table does not have. It returns the one that was
-// probably meant, and whether that is the same key by another name, and not there yet.
-func (b *binder) unknownKey(t *unit.Table, key string, values map[string]any, at source.Place) (meant string, renamed bool) {
-	if b.found.enough(diag.UnknownKey) {
-		b.found.omit(diag.UnknownKey)
-		return "", false
-	}
-	if f, ok := t.FieldOfNewer(key); ok {
-		b.report(diag.NewerSpelling, at, fmt.Sprintf("write `%s`", f.Key),
-			"`%s` is what newer Rind versions call `%s`", key, f.Key)
-		_, taken := values[f.Key]
-		return f.Key, !taken
-	}
-	help := fmt.Sprintf("the keys of %s are %s", tableName(t), quoteAll(t.Keys()))
-	outer, inside := tableWith(t, key)
-	near, ok := diag.Nearest(key, t.Keys())
-	_, taken := values[near]
-	elsewhere := t.Elsewhere(key)
-	switch {
-	case elsewhere != "" && (!ok || firstKey(elsewhere) != near):
-		help, meant = elsewhere, firstKey(elsewhere)
-	case inside:
-		help, meant = fmt.Sprintf("write `%s.%s`", outer, key), outer
-	case ok && taken:
-		help, meant = fmt.Sprintf("did you mean `%s`? it is there already: remove one of the two", near), near
-	case ok:
-		help, meant, renamed = fmt.Sprintf("did you mean `%s`?", near), near, diag.Misspelt(key, near) != nil
-	}
-	b.report(diag.UnknownKey, at, help, "%s has no key %q", b.what, clip(key))
-	return meant, renamed
-}
-
-// tableName returns what messages call any table of that kind.
-func tableName(t *unit.Table) string {
-	if isKind(t) || t == &unit.ConditionTable || t == &unit.TriggerTable {
-		return "a " + t.Name
-	}
-	return "`" + t.Name + "`"
-}
-
-func isKind(t *unit.Table) bool {
-	_, ok := unit.KindOf(t.Name)
-	return ok
-}
-
-// firstKey returns the first key of a table that help tells to write.
-func firstKey(help string) string {
-	_, path, _ := strings.Cut(help, "`")
-	key, _, _ := strings.Cut(path, "`")
-	key, _, _ = strings.Cut(key, ".")
-	key, _, _ = strings.Cut(key, " ")
-	return key
-}
-
-// tableWith returns the only key of t whose value is a table that has a key of that
-// name.
-func tableWith(t *unit.Table, key string) (outer string, ok bool) {
-	for i := range t.Fields {
-		f := &t.Fields[i]
-		inner, table := f.Table()
-		if !table || f.Type == unit.TypeTriggers || f.Type == unit.TypeConditions || f.Type == unit.TypeCondition {
-			continue
-		}
-		if _, has := inner.Field(key); !has {
-			continue
-		}
-		if ok {
-			return "", false
-		}
-		outer, ok = f.Key, true
-	}
-	return outer, ok
 }
 
 // field binds one value. There is one setter for each type that a row can have.
@@ -439,36 +367,6 @@ func (b *binder) retype(f unit.Field, v any) {
 			b.fix(strconv.FormatInt(v, 10), strconv.Quote(text))
 		}
 	}
-}
-
-// nearestValue returns the value that was probably meant: the only one that has
-// the word in it, such as SIGTERM for TERM, or one that is spelt alike. What gives
-// rights is no matter of spelling.
-func nearestValue(f unit.Field, word string) (string, bool) {
-	var have []string
-	for _, v := range f.Values {
-		if f.Rights && sameValue(word, v) {
-			return v, true
-		}
-		if len(word) > 2 && strings.Contains(strings.ToLower(v), strings.ToLower(word)) {
-			have = append(have, v)
-		}
-	}
-	if len(have) == 1 {
-		return have[0], true
-	}
-	if f.Rights {
-		return "", false
-	}
-	return diag.Nearest(word, f.Values)
-}
-
-// sameValue reports whether word is a value, but for its case, dashes and what is in
-// front of the first underscore: net-admin is CAP_NET_ADMIN.
-func sameValue(word, value string) bool {
-	plain := strings.ToUpper(strings.ReplaceAll(word, "-", "_"))
-	_, rest, _ := strings.Cut(value, "_")
-	return plain == value || plain == rest
 }
 
 // quoteSome is quoteAll for lists that may be long.

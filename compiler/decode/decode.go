@@ -13,6 +13,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 	"github.com/rind-sockets/rind/compiler/source"
 	"github.com/rind-sockets/rind/compiler/unit"
+	"github.com/rind-sockets/rind/grammar"
 )
 
 // Decoded is what comes of a file.
@@ -174,6 +175,9 @@ func (d *decoder) units(kind *unit.Kind, units []map[string]any) {
 		}
 		units[n] = nil // nobody needs it any more, and a large file has many
 		d.add(b.found, at)
+		if name, ok := values["name"].(string); ok && grammar.CheckName(name) != nil {
+			d.out.Misnamed = append(d.out.Misnamed, kind.Name)
+		}
 		done(d.lostKeys(kind, first, b.found))
 	}
 }

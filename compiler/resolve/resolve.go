@@ -9,6 +9,7 @@ import (
 	"github.com/rind-sockets/rind/compiler/diag"
 	"github.com/rind-sockets/rind/compiler/source"
 	"github.com/rind-sockets/rind/compiler/unit"
+	"github.com/rind-sockets/rind/grammar"
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plan/cond"
 )
@@ -309,12 +310,17 @@ func newSpace[T any](kind string, room int) space[T] {
 func (s *space[T]) add(name plan.Name, d *T, at source.Place) {
 	i, short := int32(len(s.defs)), name.Short()
 	s.defs = append(s.defs, definition[T]{name: name, decl: d, at: at, next: none, last: i})
-	s.names = append(s.names, string(name))
 	s.full[name] = i
+	sound := short == "" || grammar.CheckName(short) == nil // else that is reported: nobody is to write it
+	if sound {
+		s.names = append(s.names, string(name))
+	}
 	first, shared := s.short[short]
 	if !shared {
 		s.short[short] = i
-		s.shorts = append(s.shorts, short)
+		if sound {
+			s.shorts = append(s.shorts, short)
+		}
 		return
 	}
 	s.defs[s.defs[first].last].next = i

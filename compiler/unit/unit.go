@@ -13,6 +13,9 @@ type File struct {
 	Source *source.File
 	Group  string
 
+	// Misnamed are the kinds with a unit whose name can be none, which is reported.
+	Misnamed []string
+
 	Sockets     []*Socket
 	Services    []*Service
 	States      []*State

@@ -48,6 +48,12 @@ func TestS163Units(t *testing.T) {
 		{"a user from json", web + "space = \"user\"\nuser-source = { state = \"rind@user_session\" }\n", nil},
 		{"a variable that is text", "[[variable]]\nname = \"v\"\ndefault = \"web\"\n[[service]]\nname = \"web\"\nrun.variable = \"v\"\n", []string{"6:16 T3309 variable \"v\" is no table with `exec`, so it describes no process"}},
 		{"a variable without exec", "[[variable]]\nname = \"v\"\ndefault = { exec = 1 }\n[[service]]\nname = \"web\"\nrun.variable = \"v\"\n", []string{"6:16 T3309 variable \"v\" is no table with `exec`, so it describes no process"}},
+		{"a variable with other keys", "[[variable]]\nname = \"v\"\ndefault = { exec = \"bin/a\", args = \"x\", arg = [1], env = { A = 1 } }\n[[service]]\nname = \"web\"\nrun.variable = \"v\"\n", []string{
+			"3:20 T3309 variable \"v\" describes a process that cannot run: \"bin/a\" is relative to a directory that is not known",
+			"3:36 T3309 variable \"v\" describes a process, so `args` must be an array of strings",
+			"3:41 T3309 variable \"v\" describes a process, which has no key \"arg\"",
+			"3:58 T3309 variable \"v\" describes a process, so `env` must be a table of strings",
+		}},
 		{"a variable that is not there", "[[service]]\nname = \"web\"\nrun.variable = \"v\"\n", []string{`3:16 N2103 no variable is named "v"`}},
 
 		{"a derived string", state("s", "string", "after = [\"rind@active\"]") + used("s"), nil},

@@ -27,6 +27,7 @@ name = "admin"
 type = "tcp"
 listen = "127.0.0.1:8082"
 owner = "server"
+lifecycle = "owned"
 
 [[service]]
 name = "server"
@@ -45,6 +46,7 @@ name = "admin"
 type = "tcp"
 listen = "127.0.0.1:8082"
 owner = "admin"
+lifecycle = "owned"
 
 [[service]]
 name = "server"

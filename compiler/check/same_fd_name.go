@@ -20,6 +20,7 @@ name = "http"
 type = "tcp"
 listen = "127.0.0.1:8081"
 owner = "web"
+lifecycle = "owned"
 fd-name = "main"
 
 [[socket]]
@@ -27,6 +28,7 @@ name = "admin"
 type = "tcp"
 listen = "127.0.0.1:8082"
 owner = "web"
+lifecycle = "owned"
 fd-name = "main"
 
 [[service]]
@@ -39,6 +41,7 @@ name = "http"
 type = "tcp"
 listen = "127.0.0.1:8081"
 owner = "web"
+lifecycle = "owned"
 fd-name = "main"
 
 [[socket]]
@@ -46,6 +49,7 @@ name = "admin"
 type = "tcp"
 listen = "127.0.0.1:8082"
 owner = "web"
+lifecycle = "owned"
 fd-name = "admin"
 
 [[service]]

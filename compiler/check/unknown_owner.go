@@ -15,6 +15,7 @@ name = "http"
 type = "tcp"
 listen = "127.0.0.1:8081"
 owner = "web"
+lifecycle = "owned"
 `,
 	Right: `
 [[socket]]
@@ -22,6 +23,7 @@ name = "http"
 type = "tcp"
 listen = "127.0.0.1:8081"
 owner = "web"
+lifecycle = "owned"
 
 [[service]]
 name = "web"

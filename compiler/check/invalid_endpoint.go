@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/grammar"
 )
 
 var _ = register(Rule{
@@ -31,6 +32,9 @@ listen = "127.0.0.1:8081"
 		for _, s := range p.Sockets {
 			e := s.endpointError
 			if e == nil {
+				e = s.withoutZone()
+			}
+			if e == nil {
 				continue
 			}
 			d := diag.Diagnostic{
@@ -47,3 +51,16 @@ listen = "127.0.0.1:8081"
 		}
 	},
 })
+
+// withoutZone says that a link-local address of IPv6 lacks its interface: bind(2) fails
+// with EINVAL then, see ipv6(7).
+func (s *Socket) withoutZone() *grammar.Error {
+	a := s.Endpoint.Addr
+	if s.Endpoint.Kind != grammar.Inet || !a.Is6() || !a.IsLinkLocalUnicast() || a.Zone() != "" || s.Options["bind-device"] != "" || s.Unit.Lost.Any("options") {
+		return nil
+	}
+	return &grammar.Error{
+		To: len(s.Unit.Listen.Value), Message: "a link-local address is one of an interface",
+		Help: fmt.Sprintf("write `[%s%%eth0]:%d`, with the name of the interface", a, s.Endpoint.Port),
+	}
+}

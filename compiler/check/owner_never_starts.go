@@ -76,4 +76,3 @@ func (p *Program) startedServices() map[plan.Name]bool {
 	}
 	return started
 }
-

@@ -160,7 +160,7 @@ func TestS109PeerIdentity(t *testing.T) {
 		{"tcp on another loopback address", "tcp", "127.9.9.9:80", `["login"]`, ""},
 		{"tcp on v6 loopback", "tcp", "[::1]:80", `["login"]`, ""},
 		{"tcp on localhost", "tcp", "localhost:80", `["login"]`, ""},
-		{"tcp for everybody", "tcp", ":80", `["login", "any"]`, ""},
+		{"tcp for everybody", "tcp", ":80", `["login", "any"]`, "P6109"},
 		{"tcp for everybody by id", "tcp", ":80", `[0]`, ""},
 		{"an empty list is the only mistake", "udp", ":80", `[]`, "P6105"},
 		{"tcp on all addresses", "tcp", ":80", `["login"]`, "P6101"},
@@ -272,6 +272,8 @@ func TestReports(t *testing.T) {
 		{"a fact inside a text", uds + "trigger = [{ signal = \"go\", payload = \"uid access:uid\" }]\n[[signal]]\nname = \"go\"\npayload = \"string\"\n" + web + "start-on = [\"go\"]\n", []string{
 			"5:39 K1206 nothing replaces `access:uid` here",
 		}, "{ from = \"access:uid\" }"},
+		{"a link-local address", "[[socket]]\nname = \"a\"\ntype = \"tcp\"\nlisten = \"[fe80::1]:80\"\n", []string{"4:11 A4102 socket \"u@a\": a link-local address is one of an interface"}, "write `[fe80::1%eth0]:80`"},
+		{"a link-local address of a device", "[[socket]]\nname = \"a\"\ntype = \"tcp\"\nlisten = \"[fe80::1]:80\"\noptions = { bind-device = \"eth0\" }\n", nil, ""},
 		{"a reference that is literal", uds + "trigger = [{ signal = \"go\", payload = \"state:rind@net-configured/name\" }]\n[[signal]]\nname = \"go\"\npayload = \"string\"\n" + web + "start-on = [\"go\"]\n", []string{
 			"5:39 K1206 nothing replaces `state:rind@net-configured/name` here: a payload that is a string is literal",
 		}, "{ from = \"state:rind@net-configured/name\" }"},

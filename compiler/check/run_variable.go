@@ -71,7 +71,8 @@ func (p *Pass) process(v *resolve.Variable, table map[string]any) {
 	for _, key := range slices.Sorted(maps.Keys(table)) {
 		switch value := table[key]; key {
 		case "exec":
-			if err := action.CheckExec(table["exec"].(string)); err != nil { //nolint:forcetypeassert // it has been asked
+			exec, _ := value.(string)
+			if err := action.CheckExec(exec); err != nil {
 				p.Report(diag.Diagnostic{
 					Message: fmt.Sprintf("variable %q describes a process that cannot run: %v", v.Name, err),
 					At:      at.At(key),

@@ -1,0 +1,48 @@
+package check
+
+import (
+	"fmt"
+
+	"github.com/rind-sockets/rind/compiler/diag"
+)
+
+var _ = register(Rule{
+	Code:     "K1311",
+	Severity: diag.Warning,
+	Title:    "a mode that permissions replace",
+	Text: `The peers of a socket with permissions are told apart when they connect, so everybody has to reach its node:
+the mode is not used. Who may connect is what permissions say.`,
+	Example: `
+[[socket]]
+name = "admin"
+type = "uds"
+listen = "/run/admin.sock"
+permissions = ["login"]
+options = { mode = "0600" }
+`,
+	Right: `
+[[socket]]
+name = "admin"
+type = "uds"
+listen = "/run/admin.sock"
+permissions = ["login"]
+`,
+	Run: func(p *Pass) {
+		for _, s := range p.Sockets {
+			if len(s.Unit.Permissions.Items) == 0 || s.Options["mode"] == "" {
+				continue
+			}
+			for _, o := range s.Unit.Options {
+				if o.Key.Value != "mode" {
+					continue
+				}
+				p.Report(diag.Diagnostic{
+					Message: fmt.Sprintf("the mode of socket %q is not used: its `permissions` say who may connect", s.Name),
+					At:      o.Key.At,
+					Help:    "remove it, or `permissions`",
+					Labels:  []diag.Label{{At: s.Unit.Permissions.At.OfKey(), Message: "what counts"}},
+				})
+			}
+		}
+	},
+})

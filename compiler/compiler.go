@@ -4,6 +4,7 @@ package compiler
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -211,7 +212,7 @@ func checkInputs(inputs []Input, files []*unit.File, units int, ds *diag.List) {
 		if err := plan.MakeName(in.Group, "x").Check(); err != nil {
 			ds.Add(diag.Diagnostic{
 				Code: InvalidGroup, Severity: diag.Error, Span: whole,
-				Message: fmt.Sprintf("the path of the file cannot be a group: %v", err),
+				Message: fmt.Sprintf("the path of the file cannot be a group: %v", cmp.Or(errors.Unwrap(err), err)),
 				Help:    "rename the file: directories and the name have A-Z a-z 0-9 _ . - only",
 			})
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxSegment is how many bytes a name, or one segment of a group, may have.
@@ -48,9 +49,9 @@ func checkSegment(s string) error {
 	if len(s) > MaxSegment {
 		return fmt.Errorf("a segment has %d bytes, at most %d are allowed", len(s), MaxSegment)
 	}
-	for i := range len(s) {
-		if !nameByte(s[i]) {
-			return fmt.Errorf("character %q is not one of A-Z a-z 0-9 _ . -", s[i])
+	for _, r := range s {
+		if r >= utf8.RuneSelf || !nameByte(byte(r)) {
+			return fmt.Errorf("character %q is not one of A-Z a-z 0-9 _ . -", r)
 		}
 	}
 	return nil

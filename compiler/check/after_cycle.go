@@ -1,6 +1,8 @@
 package check
 
 import (
+	"fmt"
+
 	"github.com/rind-sockets/rind/compiler/diag"
 )
 
@@ -36,7 +38,11 @@ run.exec = "/usr/bin/db"
 		o := p.flow.order
 		for _, component := range o.after.Circles(nil) {
 			circle := o.after.Path(component[0], component[0], nil)
-			p.Report(o.diagnostic(circle, "units come after each other in a circle", "remove one of them from `after`"))
+			d := o.diagnostic(circle, "units come after each other in a circle", "remove one of them from `after`")
+			if len(circle) == 2 { // both are the same
+				d.Message, d.Help = fmt.Sprintf("%s %q comes after itself", o.list[circle[0]].kind, o.list[circle[0]].name), "remove it from `after`"
+			}
+			p.Report(d)
 		}
 	},
 })

@@ -39,12 +39,14 @@ branch = ["id"]
 			}
 			seen := map[string]bool{}
 			for i, k := range s.Branch {
-				if k.Target == "" || seen[k.Target] {
-					p.Report(diag.Diagnostic{
-						Message: fmt.Sprintf("branch key %q of state %q is empty or listed twice", s.Unit.Branch.Items[i].Value, s.Name),
-						At:      s.Unit.Branch.Items[i].At,
-						Help:    "list every key once",
-					})
+				d := diag.Diagnostic{At: s.Unit.Branch.Items[i].At}
+				switch {
+				case k.Target == "":
+					d.Message, d.Help = fmt.Sprintf("a branch key of state %q is empty", s.Name), "write a key of the payload, or remove it"
+					p.Report(d)
+				case seen[k.Target]:
+					d.Message, d.Help = fmt.Sprintf("branch key %q of state %q is listed twice", k.Target, s.Name), "list every key once"
+					p.Report(d)
 				}
 				seen[k.Target] = true
 			}

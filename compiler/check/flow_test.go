@@ -317,7 +317,7 @@ func TestAfter(t *testing.T) {
 		{"services", service("a", `after = ["b"]`) + service("b", `after = ["c"]`) + service("c", `after = ["a"]`), []string{
 			circle + `service "u@a", service "u@b", service "u@c", service "u@a"`,
 		}},
-		{"a service after itself", service("a", `after = ["a"]`), []string{circle + `service "u@a", service "u@a"`}},
+		{"a service after itself", service("a", `after = ["a"]`), []string{`F5102 service "u@a" comes after itself`}},
 		{"services in a row", service("a", `after = ["b", "c"]`) + service("b", `after = ["c"]`) + service("c"), nil},
 		{"signals", signal("a", `after = ["b"]`) + signal("b", `after = ["c", "up"]`) + signal("c", `after = ["a or go"]`) + used, []string{
 			circle + `signal "u@a", signal "u@b", signal "u@c", signal "u@a"`,

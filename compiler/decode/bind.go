@@ -253,6 +253,9 @@ func example(f unit.Field, v any) string {
 		if f.Values != nil {
 			return "write one of " + quoteSome(f.Values)
 		}
+		if help, ok := commandLine(v); ok && f.Key == "exec" {
+			return strings.ReplaceAll(help, "run.", "")
+		}
 	case unit.TypeBool:
 		if text, ok := v.(string); ok && (text == "true" || text == "false") {
 			return fmt.Sprintf("write `%s = %s`, without quotes", f.Key, text)

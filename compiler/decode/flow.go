@@ -1,6 +1,9 @@
 package decode
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/rind-sockets/rind/compiler/diag"
 	"github.com/rind-sockets/rind/compiler/source"
 	"github.com/rind-sockets/rind/compiler/unit"
@@ -80,8 +83,11 @@ func (b *binder) triggers(f unit.Field, v any, at source.Place) unit.Triggers {
 	t.At = b.each(f, v, at, func(v any, at source.Place) {
 		values, ok := v.(map[string]any)
 		if !ok {
-			b.report(diag.WrongType, at, "write `{ signal = \"group@name\" }`, or another action",
-				"a trigger must be a table, got %s", typeOf(v))
+			help := "write `{ signal = \"group@name\" }`, or another action"
+			if s, ok := v.(string); ok && strings.ContainsAny(s, " /") {
+				help = fmt.Sprintf("write `{ script = %q }`", clip(s))
+			}
+			b.report(diag.WrongType, at, help, "a trigger must be a table, got %s", typeOf(v))
 			return
 		}
 		item := unit.Trigger{At: at}

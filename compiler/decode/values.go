@@ -3,6 +3,7 @@ package decode
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -138,6 +139,10 @@ func (b *binder) runs(f unit.Field, v any, at source.Place) []unit.Run {
 		return []unit.Run{b.run(values, at)}
 	}
 	var runs []unit.Run
+	if help, ok := commandLine(v); ok {
+		b.report(diag.WrongType, at, help, "`%s` must be %s, got a command line", f.Key, f.Type)
+		return nil
+	}
 	if list, ok := items(v); ok && f.NonEmpty && len(list) == 0 {
 		b.report(diag.EmptyValue, at, "write "+f.Doc, "`%s` must not be empty", f.Key)
 	}
@@ -149,6 +154,30 @@ func (b *binder) runs(f unit.Field, v any, at source.Place) []unit.Run {
 		b.wrongItem(f, "tables", v, at)
 	})
 	return runs
+}
+
+// commandLine says how a program with its arguments is written as `run`.
+func commandLine(v any) (help string, ok bool) {
+	list, ok := items(v)
+	if line, isText := v.(string); isText {
+		list, ok = []any{line}, true
+	}
+	if !ok || len(list) == 0 {
+		return "", false
+	}
+	words := make([]string, len(list))
+	for i := range list {
+		word, isText := list[i].(string)
+		if !isText {
+			return "", false
+		}
+		words[i] = strconv.Quote(word)
+	}
+	help = fmt.Sprintf("write `run.exec = %.80s`", words[0])
+	if len(words) > 1 {
+		help += fmt.Sprintf(" and `run.args = [%.80s]`", strings.Join(words[1:], ", "))
+	}
+	return help, true
 }
 
 func (b *binder) run(values map[string]any, at source.Place) unit.Run {

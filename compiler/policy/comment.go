@@ -129,6 +129,9 @@ func (s *suppressor) read(f *source.File, ds *diag.List) {
 // nevertheless: one mistake is to be reported, not two.
 func (d *directive) parse(text string, lookup func(diag.Code) (diag.Info, bool)) (message, help string) {
 	what, rest := cutWord(strings.TrimLeft(text, marks))
+	if what == prefix {
+		return "the comment does not say what to do", form
+	}
 	if what != prefix+ignore {
 		return fmt.Sprintf("there is no comment %q", what), form
 	}

@@ -314,6 +314,10 @@ func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words []
 		}
 		return d
 	}
+	if id, err := strconv.ParseUint(ref.Value, 10, 16); err == nil && kind == "permission" {
+		d.Help = fmt.Sprintf("write %d, without quotes, for the permission with that id", id)
+		return d
+	}
 	group := s.group
 	if a.Group != "" {
 		group = a.Group

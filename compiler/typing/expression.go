@@ -203,10 +203,14 @@ func (e expression) fits(p *grammar.ConditionPred, k cond.Kind, of payload) bool
 		return false
 	}
 	if err := op.Check(k, path, p.Lit); err != nil {
+		help := fmt.Sprintf("`%s` holds if %s", p.Op, op.Doc)
+		if lit, ok := p.Lit.(string); ok && p.Op == cond.OpIn && lit != "" {
+			help = fmt.Sprintf("write a list: `in [%.80q]`", lit)
+		}
 		e.fail(WrongLiteral, diag.Diagnostic{
 			Message: err.Error(),
 			At:      e.at(p.Literal),
-			Help:    fmt.Sprintf("`%s` holds if %s", p.Op, op.Doc),
+			Help:    help,
 		})
 		return false
 	}

@@ -50,6 +50,7 @@ const (
 	noDescription = "write a comment: nothing shows a description"
 	noCalendar    = "a timer has no calendar: write `duration`, the time from its start to its end"
 	ordering      = "write `after = [ … ]`: this service waits until those are active"
+	noStart       = "leave it out: a service starts by `start-on`, a trigger or an access, and `rindrun start` starts it by hand"
 	opensSocket   = "write a `[[socket]]` with this service as its `owner`"
 )
 
@@ -102,6 +103,7 @@ var elsewhere = map[string]map[string]string{
 		"limitnofile": "limits.nofile", "limitcore": "limits.core", "limitnproc": "limits.nproc", "ulimits": "limits", "limitmemlock": "limits.memlock",
 		"ambientcapabilities": "capabilities", "capabilityboundingset": "capabilities", "capadd": "capabilities",
 		"ports": opensSocket, "port": opensSocket, "listen": opensSocket, "socket": opensSocket, "sockets": opensSocket, "expose": opensSocket,
+		"enabled": noStart, "enable": noStart, "autostart": noStart, "disabled": noStart,
 		"pidfile":     "remove it: a service is the process that is started, and not one that it leaves behind",
 		"description": noDescription,
 	},

@@ -47,6 +47,7 @@ func (p *Pass) program(owner, prefix, key string, exec unit.String) {
 	help := action.ExecHelp
 	if isCommandLine(exec.Value) {
 		help = commandLineHelp(prefix, key, exec.Value)
+		err = fmt.Errorf("%.80q is a command line", exec.Value)
 	}
 	p.Report(diag.Diagnostic{
 		Message: fmt.Sprintf("%s cannot run its program: %v", owner, err),

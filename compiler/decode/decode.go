@@ -294,6 +294,10 @@ func isScalar(value any) bool {
 }
 
 func helpKind(key string) (help, near string) {
+	switch key {
+	case "Unit", "Install":
+		return "write everything below `[[service]]` or `[[socket]]`: this is a section of systemd", ""
+	}
 	var names []string
 	for _, k := range unit.Kinds {
 		if k.Support == unit.Supported {

@@ -97,15 +97,24 @@ func (d *decoder) decodeUnits(r run) (c contents, failed bool) {
 		if wrong != nil {
 			broken++
 			d.broken[i] = true
-			if d.isSingle(s) {
-				c.add(s, nil, true)
-				continue // it is reported as [kind], whatever else is wrong with its header
+			switch {
+			case d.isSingle(s): // that is reported, whatever else is wrong with its header
+			case s.parts == 0, isElsewhere(s.kind): // it may be no unit file at all: one error is enough
+				d.errorIn(chunk, wrong, i)
+			default:
+				part = d.mend(i, chunk, wrong)
 			}
-			part = d.mend(i, chunk, wrong)
 		}
 		c.add(s, part, wrong != nil)
 	}
 	return c, broken > 0
+}
+
+// isElsewhere reports whether a kind is none of ours, nor a misspelt one.
+func isElsewhere(kind string) bool {
+	_, known := unit.KindOf(kind)
+	_, near := helpKind(kind)
+	return !known && near == ""
 }
 
 // isSingle reports whether a segment begins with [kind]].

@@ -85,12 +85,14 @@ func (e *explainer) placed(n graph.Node) string {
 func (e *explainer) socket(s *plan.Socket) []string {
 	e.line(1, "listens on %s %s", s.Type, s.Listen)
 	switch {
+	case !s.Enabled && s.StartOn != nil:
+		e.line(1, "starts only by a command, a trigger or rind@active; if it were enabled, when this matches: %s", s.StartOn)
+	case !s.Enabled:
+		e.line(1, "starts only by a command, a trigger or rind@active")
 	case s.StartOn != nil:
 		e.line(1, "starts when this matches: %s", s.StartOn)
-	case s.Enabled:
-		e.line(1, "starts with the plan")
 	default:
-		e.line(1, "starts only by a command, a trigger or rind@active")
+		e.line(1, "starts with the plan")
 	}
 	if s.StopOn != nil {
 		e.line(1, "stops when this matches: %s", s.StopOn)

@@ -98,7 +98,9 @@ func (b *builder) socket(s *plan.Socket) {
 		}
 		b.to(Node{Service, s.Owner}, verb, "owner", detail)
 	}
-	b.condition("start-on", Starts, s.StartOn)
+	if s.Enabled {
+		b.condition("start-on", Starts, s.StartOn)
+	}
 	b.condition("stop-on", Stops, s.StopOn)
 	b.actions("trigger", s.Trigger)
 	b.actions("on-start", s.OnStart)

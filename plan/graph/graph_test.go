@@ -105,7 +105,7 @@ func TestEscapes(t *testing.T) {
 	const odd = "\"#&<>`\\\n|;"
 	p := &plan.Plan{
 		Sockets: []plan.Socket{{
-			Name: "g@s", Type: "uds", Listen: odd, StartOn: &cond.Expr{Atom: &cond.Atom{
+			Name: "g@s", Type: "uds", Listen: odd, Enabled: true, StartOn: &cond.Expr{Atom: &cond.Atom{
 				Kind: cond.Signal, Name: "g@x", Guard: &cond.Guard{Pred: &cond.Pred{Root: cond.Target, Op: cond.OpEqual, Lit: odd}},
 			}},
 		}},

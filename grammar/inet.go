@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -213,8 +214,12 @@ func explainInet(s string, stopped int) *Error {
 		return errorAt(0, len(s), form+"; paths need `type = \"uds\"`", "a path is not an inet endpoint")
 	case strings.HasPrefix(s, "[") && !strings.Contains(s, "]"):
 		return errorAt(0, 1, "close it with `]`", "a bracket is not closed")
-	case colon == len(s)-1 || colon < 0 && isSegment(s) || strings.HasSuffix(s, "]"):
-		return errorAt(0, len(s), form, "the port is missing")
+	case s == "*", colon == len(s)-1, colon < 0 && isSegment(s), strings.HasSuffix(s, "]"):
+		help := form
+		if host := strings.TrimSuffix(s, ":"); host != "" {
+			help = fmt.Sprintf("write `%.80s:PORT`, such as `%.80s:8080`", host, host)
+		}
+		return errorAt(0, len(s), help, "the port is missing")
 	}
 	stopped = min(stopped, len(s))
 	return errorAt(stopped, len(s), form, "%s is not expected here", show(s[stopped:]))

@@ -37,6 +37,14 @@ func show(d diag.Diagnostic) string {
 	return fmt.Sprintf("%d:%d %s %s", line, col, d.Code, d.Message)
 }
 
+func shown(ds []diag.Diagnostic) []string {
+	out := make([]string, len(ds))
+	for i, d := range ds {
+		out[i] = fmt.Sprintf("%v %s (help: %s)", d.Severity, show(d), d.Help)
+	}
+	return out
+}
+
 // TestS163Rules proves that the example of every rule breaks that rule and no other,
 // and that nothing is wrong with the right one.
 func TestS163Rules(t *testing.T) {
@@ -52,11 +60,11 @@ func TestS163Rules(t *testing.T) {
 			}
 			_, ds := checkedWith(t, check.Options{Strict: r.Strict}, r.Example)
 			if len(ds) != 1 || ds[0].Code != r.Code || ds[0].Severity != r.Severity || ds[0].Help == "" || ds[0].At.IsZero() {
-				t.Errorf("the example reports %+v, want exactly one %v %s with a place and help", ds, r.Severity, r.Code)
+				t.Errorf("the example reports %q, want exactly one %v %s with a place and help", shown(ds), r.Severity, r.Code)
 			}
 			_, ds = checkedWith(t, check.Options{Strict: r.Strict}, r.Right)
 			if r.Right == "" || len(ds) > 0 {
-				t.Errorf("the right example %q reports %+v", r.Right, ds)
+				t.Errorf("the right example %q reports %q", r.Right, shown(ds))
 			}
 		})
 	}

@@ -256,6 +256,8 @@ func (d *decoder) topLevelKey(key string, places []source.Span) {
 				Span:     at,
 				Help:     "move it to a file that only the full Rind init reads",
 			})
+		case known && !strings.HasPrefix(d.text[at.Start:], "["):
+			d.error(diag.SingleTable, at, fmt.Sprintf("write `[[%s]]`, and its keys on the lines below", key), "`%s` is written as a value, and not as a table of its own", key)
 		case known:
 			d.error(diag.SingleTable, at, fmt.Sprintf("write `[[%s]]`: a file can have several", key),
 				"`%s` must be an array of tables", key)

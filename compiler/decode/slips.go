@@ -33,9 +33,7 @@ func slipAt(text, message string, at int) slip {
 	switch {
 	case has("leading zero"):
 	case has(twice):
-		if _, n := headerKey(text[at:]); n > 0 {
-			s.to = at + len(strings.TrimRight(text[at:at+n], " \t"))
-		}
+		return twiceSlip(text, message, s)
 	case has("expected value but found"), has("invalid float value"), has("invalid integer"), has("invalid datetime"):
 		return valueSlip(text, at)
 	case has("expected '.' or '='"):
@@ -46,6 +44,22 @@ func slipAt(text, message string, at int) slip {
 		s.help = "close the header with `]]`"
 	case has("top-level item to end"):
 		return endSlip(text, at)
+	}
+	return s
+}
+
+// twiceSlip finds the key that is defined twice: the decoder may point into its value.
+func twiceSlip(text, message string, s slip) slip {
+	start := strings.LastIndexByte(text[:s.from], '\n') + 1
+	line := firstLine(text[start:])
+	if parts, n := headerKey(line); len(parts) > 0 && strings.HasPrefix(line[n:], "=") && strings.Contains(message, parts[len(parts)-1]+"' has") {
+		key := strings.TrimSpace(line[:n])
+		s.from = start + strings.Index(line, key)
+		s.to = s.from + len(key)
+		return s
+	}
+	if _, n := headerKey(text[s.from:]); n > 0 {
+		s.to = s.from + len(strings.TrimRight(text[s.from:s.from+n], " \t"))
 	}
 	return s
 }
@@ -218,6 +232,10 @@ func keySlip(text string, at int) slip {
 		return commentSlip(text, at)
 	case text[at] == ':' && strings.TrimSpace(firstLine(text[at+1:])) == "":
 		return slip{from: at, to: at + 1, help: "write `key = value`, and tables as `key = { … }`: a unit file is TOML"}
+	case dashedKey(text, at) != "":
+		key := dashedKey(text, at)
+		before := strings.TrimRight(text[:at], " \t")
+		return slip{from: len(before), to: at, help: fmt.Sprintf("write `%s`", key), fixed: true, instead: "-"}
 	case text[at] == '{' || text[at] == '}' || text[at] == ']':
 		return slip{from: at, to: at + 1, help: "close the table in front of it with `}`, or remove this"}
 	case text[at] == ':':
@@ -225,6 +243,21 @@ func keySlip(text string, at int) slip {
 	}
 	_, size := utf8.DecodeRuneInString(text[at:])
 	return slip{from: at, to: at + size, help: "write `=` between a key and its value"}
+}
+
+// dashedKey returns the key that is meant by two words with blanks between, of which the
+// second begins at a byte of the text: start on.
+func dashedKey(text string, at int) string {
+	line := text[strings.LastIndexByte(text[:at], '\n')+1 : at]
+	second, _ := headerKey(text[at:])
+	first := strings.TrimSpace(line)
+	if len(second) != 1 || first == "" || strings.TrimRight(line, " \t") == line {
+		return ""
+	}
+	if key := first + "-" + second[0]; isTableOfUnits(key) {
+		return key
+	}
+	return ""
 }
 
 // labelTwice marks where the key at a byte of the text is defined first, if that is

@@ -178,7 +178,8 @@ func explainAddress(s string, stopped int) *Error {
 	case slash > group && group >= 0:
 		return errorAt(slash, slash+1, addressForm, "a name must not contain %s", show(s[slash:]))
 	case slash >= 0:
-		return errorAt(0, len(s), fmt.Sprintf("write `%s@name`", s), "an address must not be a group alone")
+		last := strings.LastIndexByte(s, '/')
+		return errorAt(0, len(s), fmt.Sprintf("write `%s@%s`, or `%s@name` for something in that group", s[:last], s[last+1:], s), "an address must not be a group alone")
 	}
 	return errorAt(min(stopped, len(s)), len(s), addressForm, "%s is not expected here", show(s[min(stopped, len(s)):]))
 }

@@ -44,7 +44,7 @@ func TestParseAddress(t *testing.T) {
 		{name: "no name", in: "net@", wantErr: &Error{From: 3, To: 4, Message: `a name is missing after "@"`, Help: addressForm}},
 		{name: "empty segment", in: "a//b@c", wantErr: &Error{From: 2, To: 3, Message: `a name is missing before "/"`, Help: addressForm}},
 		{name: "slash at the end", in: "a/", wantErr: &Error{From: 1, To: 2, Message: `a name is missing after "/"`, Help: addressForm}},
-		{name: "group alone", in: "a/b", wantErr: &Error{From: 0, To: 3, Message: "an address must not be a group alone", Help: "write `a/b@name`"}},
+		{name: "group alone", in: "a/b", wantErr: &Error{From: 0, To: 3, Message: "an address must not be a group alone", Help: "write `a@b`, or `a/b@name` for something in that group"}},
 		{name: "slash in the name", in: "a@b/c", wantErr: &Error{From: 3, To: 4, Message: `a name must not contain "/"`, Help: addressForm}},
 	}
 	for _, tt := range tests {

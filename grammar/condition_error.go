@@ -220,7 +220,9 @@ func leadingZero(word string) bool {
 // unknownType says that a word, at an offset, is not what `is` can be followed by.
 func unknownType(word string, at int) *Error {
 	e := errorAt(at, at+len(word), "write "+expected{words: cond.TypeNames}.String(), "%q is no type", word)
-	if near, ok := diag.Nearest(word, cond.TypeNames); ok {
+	if word == "true" || word == "false" {
+		e.Help = fmt.Sprintf("write `== %s`: `is` is about types", word)
+	} else if near, ok := diag.Nearest(word, cond.TypeNames); ok {
 		e.Help, e.Instead = fmt.Sprintf("did you mean `%s`?", near), near
 	}
 	return e

@@ -3,6 +3,7 @@ package grammar
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -32,6 +33,12 @@ func explainIdiom(s string, tokens []conditionToken, i int, wanted expected) *Er
 		return notWithPath(tokens[i-1].at, t.end())
 	case t.is("(") && i > 0 && tokens[i-1].is("in"):
 		return errorAt(t.at, t.end(), "write a list in brackets: `in [\"a\", \"b\"]`", "`(` is not expected here")
+	case t.is("like") && afterPath(tokens[:i]):
+		return errorAt(t.at, t.end(), "write `contains`, or `matches` for a pattern", "`like` is no operator")
+	case i > 1 && tokens[i-1].is("not") && tokens[i-2].is("is"):
+		return errorAt(tokens[i-1].at, tokens[i-1].end(), "write `not` in front of the test: `not target/name is null`", "`not` is not expected here")
+	case t.kind == condStrange && strings.ContainsAny(t.text, "`“”„‘’«»"):
+		return errorAt(t.at, t.end(), "use straight quotes: `\"` or `'`", "%s is no quote", strconv.Quote(t.text))
 	case t.is("between"):
 		return errorAt(t.at, t.end(), "write two tests: `target/n >= 1 and target/n <= 2`", "`between` is no operator")
 	case t.is("not") && afterPath(tokens[:i]):

@@ -322,9 +322,33 @@ func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words []
 	if a.Group != "" {
 		group = a.Group
 	}
+	if names := s.table.builtin(kind); group == plan.BuiltinGroup && len(names) > 0 {
+		d.Help = fmt.Sprintf("the builtin ones are %s", strings.Join(names, ", "))
+		return d
+	}
 	first, _, _ := strings.Cut(kind, " ")
 	d.Help = fmt.Sprintf("define it: `[[%s]]` with `name = %q` in the file of group %q", first, a.Name, group)
 	return d
+}
+
+// builtin lists the builtin definitions of a kind.
+func (t *Table) builtin(kind string) []string {
+	var names []string
+	if strings.Contains(kind, "state") {
+		for _, s := range t.States {
+			if s.Builtin {
+				names = append(names, "`"+string(s.Name)+"`")
+			}
+		}
+	}
+	if strings.Contains(kind, "signal") {
+		for _, s := range t.Signals {
+			if s.Builtin {
+				names = append(names, "`"+string(s.Name)+"`")
+			}
+		}
+	}
+	return names
 }
 
 // opens reports whether near is the permission that everybody has, and is not plainly

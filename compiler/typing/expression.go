@@ -206,6 +206,8 @@ func (e expression) fits(p *grammar.ConditionPred, k cond.Kind, of payload) bool
 		help := fmt.Sprintf("`%s` holds if %s", p.Op, op.Doc)
 		if lit, ok := p.Lit.(string); ok && p.Op == cond.OpIn && lit != "" {
 			help = fmt.Sprintf("write a list: `in [%.80q]`", lit)
+		} else if p.Op == cond.OpIs {
+			help = "compare with `==`: `is` is about types"
 		}
 		e.fail(WrongLiteral, diag.Diagnostic{
 			Message: err.Error(),

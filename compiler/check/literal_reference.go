@@ -69,10 +69,8 @@ trigger = [{ script = 'logger "$RIND_ACCESS_UID"' }]
 // to read them.
 func (p *Pass) literalArgs(group string, exec unit.String, args unit.List) {
 	for _, arg := range args.Items {
-		for _, fact := range plan.Facts {
-			if arg.Value == "access:"+fact.Name {
-				p.unreplacedFact(arg, fact.Name)
-			}
+		if name, ok := strings.CutPrefix(arg.Value, "access:"); ok && slices.ContainsFunc(plan.Facts, func(f plan.Fact) bool { return f.Name == name }) {
+			p.unreplacedFact(arg, name)
 		}
 		p.literalText(group, arg, arg.Value)
 		if !readsVariables(exec.Value) {
@@ -83,6 +81,9 @@ func (p *Pass) literalArgs(group string, exec unit.String, args unit.List) {
 
 // literalScript reports references in a script.
 func (p *Pass) literalScript(h *hook, script unit.String) {
+	if !strings.Contains(script.Value, ":") {
+		return
+	}
 	for _, fact := range plan.Facts {
 		if strings.Contains(script.Value, "access:"+fact.Name) {
 			p.unreplacedFact(script, fact.Name)
@@ -112,6 +113,9 @@ func (p *Pass) nothingReplaces(what string, at source.Place, help string) {
 
 // literalText reports a word that is the reference to a state or variable that there is.
 func (p *Pass) literalText(group string, text unit.String, word string) {
+	if !strings.HasPrefix(word, "var:") && !strings.HasPrefix(word, "state:") {
+		return
+	}
 	scope := p.Table.In(group).Quiet()
 	if name, ok := strings.CutPrefix(word, "var:"); ok {
 		if v, bad := scope.Variable(unit.String{Value: name}); v != nil && bad == nil {
@@ -137,6 +141,9 @@ func (p *Pass) state(group, text string) bool {
 
 // notShell reports an argument that is a variable and nothing else.
 func (p *Pass) notShell(arg unit.String) {
+	if arg.Value == "" || arg.Value[0] != '$' && arg.Value[0] != '%' {
+		return
+	}
 	switch v := variableIn(arg.Value); {
 	case v != arg.Value || v == "":
 	case v[0] == '$':
@@ -198,6 +205,9 @@ func (p *Pass) literalParts(v any, at source.Place) {
 			p.literalParts(item, at.Item(i))
 		}
 	case string:
+		if !strings.Contains(v, "access:") {
+			return
+		}
 		for _, fact := range plan.Facts {
 			if ref := "access:" + fact.Name; v != ref && strings.Contains(v, ref) {
 				p.nothingReplaces(ref, at, fmt.Sprintf("a reference is a value of its own: `key = { from = %q }`", ref))

@@ -432,6 +432,9 @@ func TestS161TooMuch(t *testing.T) {
 		{"a timer that starts itself", "[[timer]]\nname = \"t\"\nduration = 1\nfinish = [{ timer = \"t\" }, { signal = \"go\" }]\n", []string{
 			"F5403 nothing starts timer \"u@t\"",
 		}},
+		{"timers that start each other", "[[timer]]\nname = \"t\"\nduration = 1\nfinish = [{ timer = \"s\" }]\n[[timer]]\nname = \"s\"\nduration = 1\nfinish = [{ timer = \"t\" }]\n", []string{
+			"F5403 nothing starts timer \"u@t\"", "F5403 nothing starts timer \"u@s\"",
+		}},
 		{"a timer that another one starts", "[[timer]]\nname = \"t\"\nduration = 1\n[[timer]]\nname = \"s\"\nduration = 1\nafter = [\"x\"]\nfinish = [{ timer = \"t\" }]\n" + service("x"), nil},
 		{"a long circle", repeat(3000, func(i int) string {
 			return service(fmt.Sprint("s", i), fmt.Sprintf("after = [\"s%d\"]", (i+1)%3000))

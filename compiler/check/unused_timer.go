@@ -12,7 +12,7 @@ var _ = register(Rule{
 	Severity: diag.Warning,
 	Title:    "a timer that nothing starts",
 	Text: `A timer runs from the start of one of the services that after lists, or from a trigger that starts it.
-This one has neither, or no other than its own, so it never ends.`,
+This one has neither, or only its own and those of timers that wait for it, so it never ends.`,
 	Example: `
 [[signal]]
 name = "backup"
@@ -56,7 +56,7 @@ start-on = ["signal backup"]
 		}
 		started := p.startedTimers()
 		for _, t := range p.Timers {
-			if t.Unit.Lost != nil || t.Unit.After.Set() || started[t.Name] {
+			if t.Unit.Lost != nil || started[t.Name] {
 				continue
 			}
 			p.Report(diag.Diagnostic{
@@ -68,15 +68,38 @@ start-on = ["signal backup"]
 	},
 })
 
-// startedTimers returns the timers that a trigger starts which does not wait for the
-// end of the same timer.
+// startedTimers returns the timers that something starts, directly or at the end of
+// another one of them: timers that start only each other never run.
 func (p *Program) startedTimers() map[plan.Name]bool {
-	started := map[plan.Name]bool{}
+	started, follow := map[plan.Name]bool{}, map[plan.Name][]plan.Name{}
+	var queue []plan.Name
+	start := func(t plan.Name) {
+		if !started[t] {
+			started[t] = true
+			queue = append(queue, t)
+		}
+	}
+	for _, t := range p.Timers {
+		if t.Unit.After.Set() {
+			start(t.Name)
+		}
+	}
 	for _, h := range p.flow.hooks {
 		for _, a := range h.actions {
-			if a.Do == plan.OpStartTimer && (h.kind != "timer" || h.name != a.Target) {
-				started[a.Target] = true
+			switch {
+			case a.Do != plan.OpStartTimer:
+			case h.kind == "timer":
+				follow[h.name] = append(follow[h.name], a.Target)
+			default:
+				start(a.Target)
 			}
+		}
+	}
+	for len(queue) > 0 {
+		next := queue[0]
+		queue = queue[1:]
+		for _, t := range follow[next] {
+			start(t)
 		}
 	}
 	return started

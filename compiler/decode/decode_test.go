@@ -209,7 +209,7 @@ func TestStatements(t *testing.T) {
 		{"S4 no type", "[[socket]]\nname = \"web\"\nlisten = \":1\"\n", []string{"K1008 socket \"web\" has no `type`"}},
 		{"S4 no listen", "[[socket]]\nname = \"web\"\ntype = \"tcp\"\n", []string{"K1008 socket \"web\" has no `listen`"}},
 		{"S5 all at once", "[[socket]]\nname = x\n[[socket]]\nnam = 1\n" + socket, []string{
-			"S0001 invalid TOML: expected value but found \"x\" instead",
+			"S0001 invalid TOML: `x` is no value",
 			"K1008 socket \"x\" has no `type`", "K1008 socket \"x\" has no `listen`",
 			"K1005 socket has no key \"nam\"", "K1008 socket has no `type`", "K1008 socket has no `listen`",
 		}},

@@ -94,7 +94,7 @@ func TestNotText(t *testing.T) {
 		{"UTF-16", "\xff\xfe[\x00", "a.toml:1:1: error: byte 0xff is not UTF-8 [S0002]"},
 		{"executable", "\x7fELF\x02\x01\x01\x00", "a.toml:1:8: error: byte 0x00 is in no text [S0002]"},
 		{"CRLF and byte order mark", "\ufeff[[state]]\r\nname = \"a\"\r\npayload = 'x'\r\n", "a.toml:3:11: error: `payload` must be one of `json`, `string`, `bytes`, `none`, got \"x\" [K1009]"},
-		{"syntax error behind a byte order mark", "\ufeffname = x", "a.toml:1:8: error: invalid TOML: expected value but found \"x\" instead [S0001]"},
+		{"syntax error behind a byte order mark", "\ufeffname = x", "a.toml:1:8: error: invalid TOML: `x` is no value [S0001]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

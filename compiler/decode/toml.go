@@ -298,7 +298,7 @@ func (d *decoder) syntaxError(bad *syntaxError, at, first int) {
 	if help == "" {
 		help = syntaxHelp(message)
 	}
-	d.error(bad.code, d.span(s.from, s.to), help, "invalid TOML: %s", message)
+	d.error(bad.code, d.span(s.from, s.to), help, "invalid TOML: %s", plainly(message, strings.TrimSpace(d.text[s.from:s.to]), s.from < at))
 	if s.fixed {
 		d.fix(d.text[s.from:s.to], s.instead)
 	}

@@ -188,7 +188,7 @@ func TestS5Errors(t *testing.T) {
 			input("c", "[[signal]\n"),
 		}, nil, []string{
 			"a.toml:4 A4102 socket \"a@s\": the port is missing",
-			"b.toml:1 K1008 ", "b.toml:2 K1007 ", "b.toml:6 K1304 ", "c.toml:1 S0001 ",
+			"b.toml:1 K1008 ", "b.toml:2 K1007 ", "b.toml:6 K1304 ", "c.toml:1 K1008 signal has no `name`", "c.toml:1 K1008 signal has no `payload`", "c.toml:1 S0001 ",
 		}},
 		{"what a syntax error hides is not unknown", []compiler.Input{
 			input("a", "[[socket]]\nname = \"s\"\ntype = \"tcp\"\nlisten = \":80\"\nowner = \"b@web\"\nstart-on = [\"b@no\"]\n"),

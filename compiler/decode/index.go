@@ -210,11 +210,15 @@ func parseUnit(text string, lay *layout, first int) (*node, []clash) {
 	b := builder{root: &node{how: asHeader, table: map[string]*node{}}}
 	for i := first; ; i = lay.segments[i].next {
 		s := lay.segments[i]
+		b.base = s.start
 		tree, err := grammar.ParseTOML(text[s.start:s.end])
+		if whole := "[[" + s.kind + "]]"; err != nil && s.isUnit() { // its header may lack a bracket
+			b.base = s.head - len(whole)
+			tree, err = grammar.ParseTOML(whole + text[s.head:s.end])
+		}
 		if err != nil {
 			return nil, nil
 		}
-		b.base = s.start
 		b.segment(tree)
 		if s.next == 0 {
 			return b.root, b.clashes

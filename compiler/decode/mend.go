@@ -52,6 +52,14 @@ func (d *decoder) mend(first int, c chunk, bad *syntaxError) map[string]any {
 		if d.again > maxDecodedAgain {
 			break
 		}
+		var part map[string]any
+		if c.closeHeader(wrong) {
+			if part, bad = decodeTOML(c.text); bad == nil {
+				d.lost[first] = missing
+				return withName(part, c.parts[0].kind, name)
+			}
+			continue
+		}
 		at, ok := c.brokenAt(wrong)
 		text := c.text[at.start:at.end]
 		if !ok || bad.code == diag.DecoderFailure || strings.TrimSpace(text) == "" {
@@ -62,15 +70,28 @@ func (d *decoder) mend(first int, c chunk, bad *syntaxError) map[string]any {
 		}
 		d.blanked = append(d.blanked, extent{c.offset(at.start), c.offset(at.start) + len(text)})
 		c.text = c.text[:at.start] + blanks(text) + c.text[at.end:]
-		var part map[string]any
 		if part, bad = decodeTOML(c.text); bad == nil {
 			d.lost[first] = missing
 			return withName(part, c.parts[0].kind, name)
 		}
 	}
 	head := c.parts[0]
-	d.error(diag.TooManyErrors, d.span(head.start, head.head), "correct the syntax errors first", "what else is wrong in this unit is not looked at")
+	d.error(diag.TooManyErrors, d.span(max(head.start, 0), head.head), "correct the syntax errors first", "what else is wrong in this unit is not looked at")
 	return nil
+}
+
+// closeHeader replaces the header of a unit that is not closed, [[kind], if that is why
+// the decoder fails at a byte of the chunk. What is behind it keeps its offset in the
+// file.
+func (c *chunk) closeHeader(at int) bool {
+	s := &c.parts[0]
+	size, whole := s.head-s.start, "[["+s.kind+"]]"
+	if !s.isUnit() || !supported(s.kind) || strings.Contains(c.text[:at], "\n") || strings.HasSuffix(c.text[:size], "]]") || len(c.parts) > 1 {
+		return false
+	}
+	c.text = whole + c.text[size:]
+	s.start = s.head - len(whole)
+	return true
 }
 
 // lose notes which keys of its unit are in an extent of the chunk: the one that it

@@ -17,8 +17,8 @@ var wordings = []struct{ part, plain string }{
 	{"expected '.' or '='", "`=` is missing behind the key"},
 	{"array terminator", "a comma or `]` is missing"},
 	{"inline table terminator", "a comma or `}` is missing"},
-	{"table array name delimiter", "the header is not closed with `]]`"},
-	{"to end table name", "the header is not closed with `]`"},
+	{"table array name delimiter", "the header is not closed"},
+	{"to end table name", "the header is not closed"},
 	{"key name appears blank", "the key is missing"},
 	{"strings cannot contain newlines", "the string is not closed on its line"},
 }

@@ -40,11 +40,30 @@ func slipAt(text, message string, at int) slip {
 		return keySlip(text, at)
 	case has("expected a comma"):
 		return commaSlip(text, s)
-	case has("table array name delimiter"):
-		s.help = "close the header with `]]`"
+	case has("table array name delimiter"), has("to end table name"):
+		return headerSlip(text, s)
 	case has("top-level item to end"):
 		return endSlip(text, at)
 	}
+	return s
+}
+
+// headerSlip says how a header is closed.
+func headerSlip(text string, s slip) slip {
+	start := strings.LastIndexByte(text[:s.from], '\n') + 1
+	header := strings.TrimSpace(firstLine(text[start:]))
+	key := strings.Trim(header, "[]")
+	whole := "[" + key + "]"
+	if strings.HasPrefix(header, "[[") {
+		whole = "[[" + key + "]]"
+	}
+	s.help = fmt.Sprintf("write `%.80s`", whole)
+	if key == "" || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz-.") != "" {
+		s.help = "close the header with `]`, or `]]` if it begins with two"
+		return s
+	}
+	s.from = start + strings.Index(text[start:], header)
+	s.to, s.fixed, s.instead = s.from+len(header), true, whole
 	return s
 }
 

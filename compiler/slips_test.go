@@ -1,6 +1,7 @@
 package compiler_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -68,7 +69,7 @@ func TestS5OneMistake(t *testing.T) {
 						broken[i].Text = []byte(strings.Join(slices.Concat(lines[:j], []string{wrong}, lines[j+1:]), "\n"))
 						res := compiler.Compile(broken, compiler.Options{})
 						if more := newIn(before, res); len(more) > 1 && res.Diags.Errors() > 0 {
-							t.Errorf("%s: %q\n%s", slip.name, line, text(t, more, res))
+							t.Errorf("%s: %q\n%s", slip.name, line, rendered(t, more, res))
 						}
 					}
 				}
@@ -117,11 +118,45 @@ func newIn(before map[string]bool, res compiler.Result) (more []diag.Diagnostic)
 	return more
 }
 
-func text(t *testing.T, ds []diag.Diagnostic, res compiler.Result) string {
+func rendered(t *testing.T, ds []diag.Diagnostic, res compiler.Result) string {
 	t.Helper()
 	var b strings.Builder
 	if err := render.Text(&b, diag.Sorted(ds, res.Locate), res.Locate, render.TextOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+// TestS5OneCharacter leaves out or doubles one mark of punctuation in correct units, here
+// and there: a syntax error, if that is what comes of it, is the only finding.
+func TestS5OneCharacter(t *testing.T) {
+	t.Parallel()
+	const every = 7 // all of them take half a minute with the race detector
+	n := 0
+	all := correct(t)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		inputs := all[name]
+		before := messages(compiler.Compile(inputs, compiler.Options{}))
+		for i, in := range inputs {
+			text := string(in.Text)
+			for at := range text {
+				line := text[strings.LastIndexByte(text[:at], '\n')+1:]
+				if !strings.ContainsRune("[]{}\"'=,.\n", rune(text[at])) || strings.HasPrefix(line, "#") {
+					continue
+				}
+				if n++; n%every != 0 {
+					continue
+				}
+				for _, wrong := range []string{text[:at] + text[at+1:], text[:at] + text[at:at+1] + text[at:]} {
+					broken := slices.Clone(inputs)
+					broken[i].Text = []byte(wrong)
+					res := compiler.Compile(broken, compiler.Options{})
+					more := newIn(before, res)
+					if len(more) > 1 && slices.ContainsFunc(more, func(d diag.Diagnostic) bool { return d.Code == diag.InvalidTOML }) {
+						t.Errorf("%s, at byte %d:\n%s\n%s", name, at, wrong, rendered(t, more, res))
+					}
+				}
+			}
+		}
+	}
 }

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/rind-sockets/rind/compiler/diag"
@@ -53,7 +54,8 @@ func (d *decoder) mend(first int, c chunk, bad *syntaxError) map[string]any {
 			break
 		}
 		var part map[string]any
-		if c.closeHeader(wrong) {
+		if closed, ok := c.closeHeader(wrong); ok {
+			c = closed
 			if part, bad = decodeTOML(c.text); bad == nil {
 				d.lost[first] = missing
 				return withName(part, c.parts[0].kind, name)
@@ -80,18 +82,19 @@ func (d *decoder) mend(first int, c chunk, bad *syntaxError) map[string]any {
 	return nil
 }
 
-// closeHeader replaces the header of a unit that is not closed, [[kind], if that is why
-// the decoder fails at a byte of the chunk. What is behind it keeps its offset in the
-// file.
-func (c *chunk) closeHeader(at int) bool {
+// closeHeader returns the chunk with a header in place of one that is not closed, [[kind],
+// if that is why the decoder fails at a byte of the chunk. What is behind it keeps its
+// offset in the file.
+func (c chunk) closeHeader(at int) (chunk, bool) {
+	c.parts = slices.Clone(c.parts)
 	s := &c.parts[0]
 	size, whole := s.head-s.start, "[["+s.kind+"]]"
 	if !s.isUnit() || !supported(s.kind) || strings.Contains(c.text[:at], "\n") || strings.HasSuffix(c.text[:size], "]]") || len(c.parts) > 1 {
-		return false
+		return c, false
 	}
 	c.text = whole + c.text[size:]
 	s.start = s.head - len(whole)
-	return true
+	return c, true
 }
 
 // lose notes which keys of its unit are in an extent of the chunk: the one that it

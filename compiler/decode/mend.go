@@ -165,7 +165,7 @@ func keyAt(body string, at int) (from, to int) {
 	if _, next, ok := keyInside(body[from:to], at-from); ok {
 		to = from + next
 	}
-	return from, to
+	return from, from + max(to-from, conflictEnd(body[from:]))
 }
 
 // continues reports whether text begins with what no key begins with, so that it belongs

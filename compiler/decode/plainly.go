@@ -27,6 +27,8 @@ var wordings = []struct{ part, plain string }{
 // from its start, or something behind one.
 func plainly(message, marked string, fromStart bool) string {
 	switch {
+	case conflictMarker(marked):
+		return "a conflict of two versions is not resolved"
 	case marked == ";", marked == "//":
 		return fmt.Sprintf("`%s` is not expected here", marked)
 	case fromStart && strings.Contains(message, "top-level item to end"):

@@ -30,7 +30,10 @@ func slipAt(text, message string, at int) slip {
 	_, size := utf8.DecodeRuneInString(text[at:])
 	s := slip{from: at, to: at + size}
 	has := func(part string) bool { return strings.Contains(message, part) }
-	switch {
+	start := strings.LastIndexByte(text[:at], '\n') + 1
+	switch line := strings.TrimRight(firstLine(text[start:]), "\r"); {
+	case conflictMarker(line):
+		return slip{from: start, to: start + len(line), help: "keep one of the two sides, and remove the markers"}
 	case has("leading zero"):
 	case has(twice):
 		return twiceSlip(text, message, s)
@@ -65,6 +68,26 @@ func headerSlip(text string, s slip) slip {
 	s.from = start + strings.Index(text[start:], header)
 	s.to, s.fixed, s.instead = s.from+len(header), true, whole
 	return s
+}
+
+// conflictMarker reports whether git has written a line, into a file that two people have
+// changed.
+func conflictMarker(line string) bool {
+	return strings.HasPrefix(line, "<<<<<<< ") || line == "=======" || strings.HasPrefix(line, ">>>>>>> ") || strings.HasPrefix(line, "||||||| ")
+}
+
+// conflictEnd returns where in text the conflict ends whose first marker it begins with, 0
+// if it begins with none.
+func conflictEnd(text string) int {
+	if !strings.HasPrefix(text, "<<<<<<< ") {
+		return 0
+	}
+	end := strings.Index(text, "\n>>>>>>> ")
+	if end < 0 {
+		return 0
+	}
+	end++
+	return end + len(firstLine(text[end:]))
 }
 
 // twiceSlip finds the key that is defined twice: the decoder may point into its value.

@@ -30,17 +30,17 @@ run.args = ["--port", "8081"]
 	Run: func(p *Pass) {
 		for _, s := range p.Services {
 			for _, r := range s.Unit.Run {
-				p.oneProgram("run.", "exec", r.Exec)
+				p.oneProgram("run.", "exec", r.Exec, r.Args)
 			}
 		}
 		for _, s := range p.States {
 			if a := s.Unit.AutoPayload; a != nil {
-				p.oneProgram("", "eval", a.Eval)
+				p.oneProgram("", "eval", a.Eval, a.Args)
 			}
 		}
 		for _, h := range p.flow.hooks {
 			for _, t := range h.list.Items {
-				p.oneProgram("", "exec", t.Exec)
+				p.oneProgram("", "exec", t.Exec, t.Args)
 			}
 		}
 	},
@@ -48,7 +48,10 @@ run.args = ["--port", "8081"]
 
 // oneProgram reports a command line where a program is meant. prefix is that of
 // the keys, and key the one of the program.
-func (p *Pass) oneProgram(prefix, key string, exec unit.String) {
+func (p *Pass) oneProgram(prefix, key string, exec unit.String, args unit.List) {
+	if len(args.Items) > 0 && strings.HasPrefix(exec.Value, "/") && !strings.Contains(exec.Value, " -") {
+		return // who writes arguments apart knows how, and files may have spaces in their names
+	}
 	if !isCommandLine(exec.Value) || action.CheckExec(exec.Value) != nil { // that is reported
 		return
 	}

@@ -19,8 +19,8 @@ var _ = register(Rule{
 	Title:    "a reference where nothing replaces it",
 	Text: `References are read in payloads only. A script and the arguments of a program get what is written there; a
 script finds the facts of the access in environment variables instead. A payload that is a plain string is literal
-too, unless it is written as { from = "…" }. Names, paths and arguments are taken as they are: no shell replaces
-variables in them, and there are no specifiers such as %i.`,
+too, unless it is written as { from = "…" }. Names and paths are taken as they are: no shell replaces variables in
+them, and there are no specifiers such as %U.`,
 	Example: `
 [[socket]]
 name = "greeter"
@@ -56,7 +56,7 @@ trigger = [{ script = 'logger "$RIND_ACCESS_UID"' }]
 		}
 		for _, h := range p.flow.hooks {
 			for _, t := range h.list.Items {
-				p.literalScript(h, t.Script)
+				p.literalScript(t.Script)
 				p.literalArgs(h.name.Group(), t.Exec, t.Args)
 				p.literalState(h, t.Payload)
 				p.literalParts(t.Payload.Value, t.Payload.At)
@@ -73,24 +73,22 @@ func (p *Pass) literalArgs(group string, exec unit.String, args unit.List) {
 			p.unreplacedFact(arg, name)
 		}
 		p.literalText(group, arg, arg.Value)
-		if !readsVariables(exec.Value) {
-			p.notShell(arg)
+		if v := ourVariable(arg.Value); v != "" && !readsVariables(exec.Value) {
+			p.nothingReplaces(v, arg.At, "use `script`: no shell reads these arguments")
 		}
 	}
 }
 
-// literalScript reports references in a script.
-func (p *Pass) literalScript(h *hook, script unit.String) {
-	if !strings.Contains(script.Value, ":") {
+// literalScript reports facts in a script that knows nothing of the variables which have
+// them.
+func (p *Pass) literalScript(script unit.String) {
+	if !strings.Contains(script.Value, "access:") || strings.Contains(script.Value, "RIND_ACCESS_") {
 		return
 	}
 	for _, fact := range plan.Facts {
 		if strings.Contains(script.Value, "access:"+fact.Name) {
 			p.unreplacedFact(script, fact.Name)
 		}
-	}
-	for word := range strings.FieldsFuncSeq(script.Value, func(r rune) bool { return strings.ContainsRune(" \t\n\"'`$(){};|&<>", r) }) {
-		p.literalText(h.name.Group(), script, word)
 	}
 }
 
@@ -139,49 +137,30 @@ func (p *Pass) state(group, text string) bool {
 	return state != nil
 }
 
-// notShell reports an argument that is a variable and nothing else.
-func (p *Pass) notShell(arg unit.String) {
-	if arg.Value == "" || arg.Value[0] != '$' && arg.Value[0] != '%' {
-		return
-	}
-	switch v := variableIn(arg.Value); {
-	case v != arg.Value || v == "":
-	case v[0] == '$':
-		p.nothingReplaces(v, arg.At, "write the value, or run `/bin/sh` with `-c`: no shell reads these arguments")
-	default:
-		p.nothingReplaces(v, arg.At, "write the value: there are no specifiers here")
-	}
-}
-
-// notExpanded reports a variable where the text is taken as it is.
-func (p *Pass) notExpanded(text unit.String) {
-	if v := variableIn(text.Value); v != "" {
-		p.nothingReplaces(v, text.At, "write the value: this text is taken as it is")
-	}
-}
-
-// variableIn returns the first variable of a shell in s, or the first specifier of units
-// of systemd: $NAME, ${NAME} or %i.
-func variableIn(s string) string {
-	for i := range len(s) {
-		rest := s[i+1:]
-		switch {
-		case s[i] == '%' && rest != "" && isLetter(rest[0]):
-			return s[i : i+2]
-		case s[i] != '$':
-			continue
-		}
-		name, braces := strings.CutPrefix(rest, "{")
-		n := len(name) - len(strings.TrimLeft(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789"))
-		switch {
-		case n == 0 || !isLetter(name[0]) && name[0] != '_':
-		case !braces:
-			return s[i : i+1+n]
-		case strings.HasPrefix(name[n:], "}"):
-			return s[i : i+2+n+1]
-		}
+// ourVariable returns a variable that rindrun sets for scripts, or systemd for its
+// commands, if s is that and nothing else. Other variables may be meant as they are: an
+// argument can be a pattern, or a command for a shell that comes later.
+func ourVariable(s string) string {
+	if name, ok := strings.CutPrefix(s, "$"); ok && (strings.HasPrefix(strings.Trim(name, "{}"), "RIND_") || strings.Trim(name, "{}") == "MAINPID") {
+		return s
 	}
 	return ""
+}
+
+// notExpanded reports a variable, or a specifier of systemd, that is all between two
+// slashes of a text which is taken as it is.
+func (p *Pass) notExpanded(text unit.String) {
+	if !strings.ContainsAny(text.Value, "$%") {
+		return
+	}
+	for part := range strings.SplitSeq(text.Value, "/") {
+		name := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(part, "$"), "{"), "}")
+		variable := strings.HasPrefix(part, "$") && name != "" && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") == ""
+		if specifier := len(part) == 2 && part[0] == '%' && isLetter(part[1]); variable || specifier {
+			p.nothingReplaces(part, text.At, "write the value: this text is taken as it is")
+			return
+		}
+	}
 }
 
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }

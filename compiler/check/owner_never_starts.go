@@ -2,8 +2,11 @@ package check
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/compiler/unit"
 	"github.com/rind-sockets/rind/plan"
 )
 
@@ -38,7 +41,7 @@ name = "web"
 run.exec = "/usr/bin/web"
 `,
 	Run: func(p *Pass) {
-		if !p.whole() || p.flow.switched {
+		if !p.whole() || p.flow.switched || p.commands() {
 			return
 		}
 		started := p.startedServices()
@@ -60,7 +63,7 @@ run.exec = "/usr/bin/web"
 func (p *Program) startedServices() map[plan.Name]bool {
 	started := map[plan.Name]bool{}
 	for _, s := range p.Services {
-		if s.Unit.StartOn.Set() || s.Branching != nil {
+		if s.Unit.StartOn.Set() || s.Branching != nil || s.Unit.ManagedBy.Set() { // the last says who starts it
 			started[s.Name] = true
 		}
 	}
@@ -75,4 +78,19 @@ func (p *Program) startedServices() map[plan.Name]bool {
 		}
 	}
 	return started
+}
+
+// commands reports whether a program or script of the units gives commands to rindrun:
+// nobody knows which.
+func (p *Program) commands() bool {
+	const program = "rindrun"
+	for _, h := range p.flow.hooks {
+		for _, t := range h.list.Items {
+			if strings.Contains(t.Script.Value, program) || strings.Contains(t.Exec.Value, program) ||
+				slices.ContainsFunc(t.Args.Items, func(a unit.String) bool { return strings.Contains(a.Value, program) }) {
+				return true
+			}
+		}
+	}
+	return false
 }

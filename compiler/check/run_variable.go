@@ -38,7 +38,7 @@ run = { variable = "web" }
 		checked := map[string]bool{}
 		for _, s := range p.Services {
 			for i, v := range s.Variables {
-				if v == nil || v.Unit.Lost != nil {
+				if v == nil || v.Unit.Lost != nil || !v.Unit.Default.Set() { // the environment alone says it then
 					continue
 				}
 				table, ok := v.Unit.Default.Value.(map[string]any)

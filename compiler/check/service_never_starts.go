@@ -27,7 +27,7 @@ restart = true
 start-on = ["rind@online"]
 `,
 	Run: func(p *Pass) {
-		if !p.whole() || p.flow.switched {
+		if !p.whole() || p.flow.switched || p.commands() {
 			return
 		}
 		started := p.startedServices()

@@ -10,8 +10,8 @@ var _ = register(Rule{
 	Code:     "K1311",
 	Severity: diag.Warning,
 	Title:    "a mode that permissions replace",
-	Text: `The peers of a socket with permissions are told apart when they connect, so everybody has to reach its node:
-the mode is not used. Who may connect is what permissions say.`,
+	Text: `The mode and the access list of the node of a socket with permissions follow from them, so that the kernel
+lets in who holds one of them and nobody else. The option mode is not used.`,
 	Example: `
 [[socket]]
 name = "admin"

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/rind-sockets/rind/compiler/diag"
-	"github.com/rind-sockets/rind/compiler/unit"
 	"github.com/rind-sockets/rind/plan"
 )
 
@@ -46,8 +45,8 @@ run.exec = "/usr/bin/echo-one"
 				continue
 			}
 			restart := s.Owner.Unit.Restart
-			if restart == (unit.Restart{At: restart.At}) {
-				continue // not written, or false
+			if !restart.Always && restart.MaxRetries.Value == 0 {
+				continue // not written, or never
 			}
 			reported[s.Owner.Name] = true
 			p.Report(diag.Diagnostic{

@@ -34,7 +34,7 @@ const referenceForm = "write `state:group@name/path`, `var:name` or `access:uid`
 // payload, and not part of a table or array.
 func (c context) referenceIn(s string, at source.Place, whole bool) (reference, bool) {
 	for _, kind := range []string{"var", "access"} {
-		if name, ok := strings.CutPrefix(s, kind+":"); ok && grammar.CheckName(name) == nil {
+		if name, ok := strings.CutPrefix(s, kind+":"); ok && grammar.CheckName(name) == nil && (kind != "access" || nearFact(name)) {
 			return reference{kind: kind, name: name, at: at, nameAt: [2]int{len(kind) + 1, len(s)}}, true
 		}
 	}
@@ -49,6 +49,20 @@ func (c context) referenceIn(s string, at source.Place, whole bool) (reference, 
 		return reference{}, false
 	}
 	return r, true
+}
+
+// nearFact reports whether a name is that of a fact, or one written wrongly: other texts,
+// such as access:denied, are no references.
+func nearFact(name string) bool {
+	names := make([]string, len(plan.Facts))
+	for i, f := range plan.Facts {
+		if f.Name == name {
+			return true
+		}
+		names[i] = f.Name
+	}
+	_, near := diag.Nearest(name, names)
+	return near
 }
 
 // oldReference reads group@state@path, which is a reference only where group@state
@@ -118,7 +132,7 @@ func noReference(s string, at source.Place, isState func(string) bool) diag.Diag
 		if near, found := diag.Nearest(kind, []string{"state", "var", "access"}); found {
 			d.At = at.Within(0, len(kind))
 			d.Help = fmt.Sprintf("did you mean `%s:`?", near)
-			d.Fix = &diag.Fix{Old: kind, New: near}
+			d.Fix = diag.Misspelt(kind, near)
 		}
 		return d
 	}

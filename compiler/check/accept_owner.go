@@ -12,8 +12,8 @@ var _ = register(Rule{
 	Severity: diag.Error,
 	Title:    "an owner that gets connections and something else",
 	Text: `With accept = true there is a process of the owner for each connection, and the connection is all that
-it gets. So the other sockets of such a service have accept = true as well, and it cannot have an instance
-for each branch of a state.`,
+it gets. So the other sockets of such a service have accept = true as well, and it can neither have an instance
+for each branch of a state nor start on conditions.`,
 	Example: `
 [[socket]]
 name = "echo"
@@ -76,6 +76,14 @@ run.args = ["--admin"]
 			})
 		}
 		for _, svc := range p.Services {
+			if s := accepts[svc.Name]; s != nil && svc.Unit.StartOn.Set() {
+				p.Report(diag.Diagnostic{
+					Message: fmt.Sprintf("service %q gets connections, so nothing but an access to socket %q can start it", svc.Name, s.Name),
+					At:      svc.Unit.StartOn.At.OfKey(),
+					Help:    "remove `start-on`; to open the socket on these conditions, write it there",
+					Labels:  []diag.Label{{At: s.Unit.Accept.At, Message: "here it gets connections"}},
+				})
+			}
 			if s := accepts[svc.Name]; s != nil && svc.Branching != nil {
 				p.Report(diag.Diagnostic{
 					Message: fmt.Sprintf("service %q has an instance for each branch of a state, so it cannot have one for each connection to socket %q", svc.Name, s.Name),

@@ -54,7 +54,7 @@ options = { backlog = 512 }
 func optionHelp(o *manifest.Option, value any) (string, *diag.Fix) {
 	if v, ok := value.(string); ok && o.Type == manifest.Enum {
 		if near, ok := diag.Nearest(v, o.Enum); ok {
-			return fmt.Sprintf("did you mean %q?", near), diag.Misspelt(v, near)
+			return fmt.Sprintf("did you mean %q?", near), diag.Misspelt(v, near, o.Enum)
 		}
 	}
 	old, meant := meantOption(o, value)
@@ -78,8 +78,12 @@ func meantOption(o *manifest.Option, value any) (old, meant string) {
 		}
 		return old, meant
 	case int64:
-		if o.Type == manifest.Mode {
+		text := strconv.FormatInt(v, 10)
+		switch {
+		case o.Type == manifest.Mode:
 			return meantMode(o, v)
+		case o.Type == manifest.String && o.CheckText(text) == nil:
+			return text, strconv.Quote(text)
 		}
 	case []any:
 		if len(v) != 1 {
@@ -112,7 +116,7 @@ func meantByText(o *manifest.Option, v string) (old, meant string) {
 		if err != nil {
 			break
 		}
-		if old, meant := try(n, v, true); meant != "" { // in quotes
+		if old, meant := try(n, strconv.FormatInt(n, 10), true); meant != "" { // in quotes
 			return old, meant
 		}
 		return try(v+"s", strconv.Quote(v+"s"), false)

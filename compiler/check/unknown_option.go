@@ -46,7 +46,7 @@ options = { backlog = 512 }
 				var fix *diag.Fix
 				if near, ok := nearestOption(key, names); ok {
 					help = fmt.Sprintf("did you mean `%s`?", near)
-					fix = &diag.Fix{Old: key, New: near}
+					fix = optionFix(key, near, names)
 					if s.hasOption(table, inTable, near) {
 						help, fix = help+" it is there already: remove one of the two", nil
 					}
@@ -75,6 +75,15 @@ func (s *Socket) hasOption(table string, inTable bool, name string) bool {
 	})
 }
 
+// optionFix returns the correction of the name of an option, which may be that of others
+// for it.
+func optionFix(key, near string, names []string) *diag.Fix {
+	if other, ok := nearestOption(key, []string{near}); ok && other == near && otherOptions[plainOption(key)] == near {
+		return &diag.Fix{Old: key, New: near}
+	}
+	return diag.Misspelt(key, near, names)
+}
+
 // optionNames lists what can be a key of the table options: of the option
 // "keepalive.time" it is "keepalive".
 func optionNames(s *manifest.Scheme) []string {
@@ -91,14 +100,20 @@ func optionNames(s *manifest.Scheme) []string {
 // nearestOption finds the option that was meant, also by the name that
 // systemd.socket(5) or the kernel has for it.
 func nearestOption(key string, names []string) (string, bool) {
+	if other, ok := otherOptions[plainOption(key)]; ok && slices.Contains(names, other) {
+		return other, true
+	}
+	return diag.Nearest(strings.ToLower(strings.ReplaceAll(key, "_", "-")), names)
+}
+
+// plainOption returns the name of an option without marks, and without the prefixes that
+// the kernel has.
+func plainOption(key string) string {
 	plain := strings.ToLower(strings.ReplaceAll(key, "_", "-"))
 	for _, prefix := range []string{"so-", "tcp-", "ip-", "ipv6-"} {
 		plain = strings.TrimPrefix(plain, prefix)
 	}
-	if other, ok := otherOptions[strings.ReplaceAll(plain, "-", "")]; ok && slices.Contains(names, other) {
-		return other, true
-	}
-	return diag.Nearest(plain, names)
+	return strings.ReplaceAll(plain, "-", "")
 }
 
 // otherOptions has what others call our options, in lower case without dashes.

@@ -44,7 +44,7 @@ listen = "127.0.0.1:8081"
 				help = fmt.Sprintf("did you mean \"uds\", with a path? %s", help)
 			case ok:
 				help = fmt.Sprintf("did you mean %q? %s", near, help)
-				if fix = diag.Misspelt(written.Value, near); sure {
+				if fix = diag.Misspelt(written.Value, near, types); sure {
 					fix = &diag.Fix{Old: written.Value, New: near}
 				}
 			}

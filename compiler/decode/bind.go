@@ -209,7 +209,7 @@ func (b *binder) word(f unit.Field, s string, at source.Place) {
 			}
 		}
 		b.report(diag.UnknownValue, at, help, "`%s` must be one of %s, got %q", f.Key, wanted, clip(s))
-		if same := sameValue(s, near) || strings.EqualFold("SIG"+s, near); ok && (same || !f.Rights && diag.Misspelt(s, near) != nil) {
+		if same := sameValue(s, near) || strings.EqualFold("SIG"+s, near); ok && (same || !f.Rights && diag.Misspelt(s, near, f.Values) != nil) {
 			b.fix(s, near)
 		}
 	}

@@ -28,14 +28,16 @@ func (b *binder) unknownKey(t *unit.Table, key string, values map[string]any, at
 	_, taken := values[near]
 	elsewhere := t.Elsewhere(key)
 	switch {
-	case elsewhere != "" && (!ok || firstKey(elsewhere) != near):
+	case elsewhere != "" && elsewhere != "write `"+near+"`":
 		help, meant = elsewhere, firstKey(elsewhere)
 	case inside:
 		help, meant = fmt.Sprintf("write `%s.%s`", outer, key), outer
+	case ok && taken && isTableValue(values[key]) && isTableValue(values[near]):
+		help, meant = fmt.Sprintf("did you mean `%s`?", near), near
 	case ok && taken:
 		help, meant = fmt.Sprintf("did you mean `%s`? it is there already: remove one of the two", near), near
 	case ok:
-		help, meant, renamed = fmt.Sprintf("did you mean `%s`?", near), near, diag.Misspelt(key, near) != nil
+		help, meant, renamed = fmt.Sprintf("did you mean `%s`?", near), near, diag.Misspelt(key, near, t.Keys()) != nil
 	}
 	b.report(diag.UnknownKey, at, help, "%s has no key %q", b.what, clip(key))
 	return meant, renamed
@@ -52,6 +54,11 @@ func tableName(t *unit.Table) string {
 func isKind(t *unit.Table) bool {
 	_, ok := unit.KindOf(t.Name)
 	return ok
+}
+
+func isTableValue(v any) bool {
+	_, table := v.(map[string]any)
+	return table
 }
 
 // firstKey returns the first key of a table that help tells to write.

@@ -10,14 +10,38 @@ import (
 	"github.com/rind-sockets/rind/compiler/source"
 )
 
-// Misspelt returns the fix that writes near for a name that nobody has, nil if that
-// is no slip of the hand: web1 is not web2 written wrongly, and prod-db is not prod.
-// What is suggested to people may be further away.
-func Misspelt(name, near string) *Fix {
-	if fold(name) != fold(near) && (digitsOf(name) != digitsOf(near) || !slipped(name, near)) {
+// Misspelt returns the fix that writes near for a word that nobody has, nil if that is no
+// slip of the hand, or if another one of the candidates is as near. What is suggested to
+// people may be further away.
+func Misspelt(word, near string, candidates ...[]string) *Fix {
+	if fold(word) != fold(near) && (digitsOf(word) != digitsOf(near) || !slipped(word, near) || rivals(word, near, candidates)) {
 		return nil
 	}
-	return &Fix{Old: name, New: near}
+	return &Fix{Old: word, New: near}
+}
+
+// MisspeltName is [Misspelt] for the name of a definition. Names come in families, and
+// one of them may be missing: web1 is not web2 written wrongly, site-a not site-b,
+// prod-db not prod. So a letter is left out or added, or two are swapped.
+func MisspeltName(name, near string, candidates ...[]string) *Fix {
+	if utf8.RuneCountInString(name) == utf8.RuneCountInString(near) && sorted(name) != sorted(near) && fold(name) != fold(near) {
+		return nil
+	}
+	return Misspelt(name, near, candidates...)
+}
+
+// rivals reports whether another candidate than near is as near to a word.
+func rivals(word, near string, candidates [][]string) bool {
+	m := meter{word: []rune(word)}
+	least := m.distance(near, maxWord)
+	for _, list := range candidates {
+		for _, c := range list {
+			if c != near && c != word && m.distance(c, least) <= least {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // slipped reports whether one letter was left out, added or changed, or two were

@@ -77,7 +77,7 @@ func (s Scope) Variable(ref unit.String) (*Variable, *diag.Diagnostic) {
 	}
 	if near, ok := s.table.nearest(ref.Value, s.table.variables.names); ok {
 		d.Help = fmt.Sprintf("did you mean %q?", near)
-		d.Fix = diag.Misspelt(ref.Value, near)
+		d.Fix = s.misspelt(ref.Value, near, s.table.variables.names)
 	}
 	return nil, d
 }
@@ -310,7 +310,7 @@ func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words []
 	if near, ok := s.table.nearestTo(ref.Value, a, words); ok && (kind != "permission" || !opens(ref.Value, near)) {
 		d.Help = fmt.Sprintf("did you mean %q?", near)
 		if kind != "permission" { // a guess must not decide who may do what
-			d.Fix = diag.Misspelt(ref.Value, near)
+			d.Fix = s.misspelt(ref.Value, near, words...)
 		}
 		return d
 	}
@@ -349,6 +349,19 @@ func (t *Table) builtin(kind string) []string {
 		}
 	}
 	return names
+}
+
+// misspelt returns the fix for a name, unless that would take too long to find out.
+func (s Scope) misspelt(written, near string, words ...[]string) *diag.Fix {
+	for _, list := range words {
+		if !s.table.mayCompare(list) {
+			return nil
+		}
+	}
+	if near == withoutSuffix(written) {
+		return &diag.Fix{Old: written, New: near}
+	}
+	return diag.MisspeltName(written, near, words...)
 }
 
 // opens reports whether near is the permission that everybody has, and is not plainly

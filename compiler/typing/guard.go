@@ -170,7 +170,10 @@ func nearestKey(s *resolve.State, key string) (help string, fix *diag.Fix) {
 	if !ok {
 		return branchKeysHelp(s), nil
 	}
-	return fmt.Sprintf("did you mean `%s`?", near), diag.Misspelt(key, near)
+	if s.Builtin { // else it may be the definition that is misspelt
+		fix = diag.Misspelt(key, near, s.BranchKeys())
+	}
+	return fmt.Sprintf("did you mean `%s`?", near), fix
 }
 
 // branchKeys checks that a filter of branches looks only at what they have.

@@ -2,17 +2,18 @@ package decode
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
 // wordings are messages of the decoder, which speaks of its own parts, and how we say
 // them. %s is what is marked in the file.
 var wordings = []struct{ part, plain string }{
-	{"top-level item to end", "`%s` is not expected behind a value"},
+	{"top-level item to end", "%s is not expected behind a value"},
 	{"expected value but found '\\n'", "the value is missing"},
-	{"expected value but found", "`%s` is no value"},
+	{"expected value but found", "%s is no value"},
 	{"expected value", "the value is missing"},
-	{"invalid float value", "`%s` is no value"},
+	{"invalid float value", "%s is no value"},
 	{"expected '.' or '=', but got '\\n'", "the value is missing"},
 	{"expected '.' or '='", "`=` is missing behind the key"},
 	{"array terminator", "a comma or `]` is missing"},
@@ -45,8 +46,12 @@ func plainly(message, marked string, fromStart bool) string {
 		case !strings.Contains(message, w.part):
 		case !strings.Contains(w.plain, "%s"):
 			return w.plain
-		case marked != "" && !strings.ContainsAny(marked, "\n`"):
-			return fmt.Sprintf(w.plain, clip(marked))
+		case marked != "" && !strings.Contains(marked, "\n"):
+			shown := "`" + clip(marked) + "`"
+			if strings.Contains(marked, "`") {
+				shown = strconv.Quote(clip(marked))
+			}
+			return fmt.Sprintf(w.plain, shown)
 		}
 	}
 	return message

@@ -37,6 +37,8 @@ func slipAt(text, message string, at int) slip {
 	case has("leading zero"):
 	case has(twice):
 		return twiceSlip(text, message, s)
+	case has("expected a digit"):
+		return wordSlip(text, s)
 	case has("expected value but found"), has("invalid float value"), has("invalid integer"), has("invalid datetime"):
 		return valueSlip(text, at)
 	case has("expected '.' or '='"):
@@ -90,6 +92,11 @@ func conflictEnd(text string) int {
 	return end + len(firstLine(text[end:]))
 }
 
+// atLineStart reports whether there are only blanks in front of a byte of its line.
+func atLineStart(text string, at int) bool {
+	return strings.TrimSpace(text[strings.LastIndexByte(text[:at], '\n')+1:at]) == ""
+}
+
 // twiceSlip finds the key that is defined twice: the decoder may point into its value.
 func twiceSlip(text, message string, s slip) slip {
 	start := strings.LastIndexByte(text[:s.from], '\n') + 1
@@ -124,7 +131,12 @@ func endSlip(text string, at int) slip {
 		s.fixed = (rest == "" || rest[0] == '#') && !continues(strings.TrimLeft(next, "\r\n"))
 	case line[0] == ';' && (rest == "" || rest[0] == '#'):
 		s.help, s.fixed = "remove it: a line ends without a sign", true
-	case line[0] == ';', strings.HasPrefix(line, "//"):
+	case line[0] == ';' && beginsWithKey(rest):
+		s.help, s.instead, s.fixed = "write every key on a line of its own", "\n", true
+		s.to = at + len(line) - len(rest)
+	case line[0] == ';':
+		s.help = "remove it and what is behind it, or write it as a comment: `#`"
+	case strings.HasPrefix(line, "//"):
 		return commentSlip(text, at)
 	case strings.HasPrefix(firstLine(text[strings.LastIndexByte(text[:at], '\n')+1:]), "[") && line[0] == ']':
 		s.help = "write `[[` and `]]`, or `[` and `]`"
@@ -231,12 +243,21 @@ func valueSlip(text string, at int) slip {
 		word = rest[:end]
 	}
 	s := slip{from: at, to: at + len(word), help: "write a value: strings need quotes"}
-	item := rest
-	if end := strings.IndexAny(rest, ",]}#\r\n"); end >= 0 {
-		item = rest[:end]
+	item, alone := itemAt(text, at, rest)
+	if alone {
+		word, _, _ = strings.Cut(item, " ")
+		s.to = at + len(word)
 	}
-	item = strings.TrimRight(item, " \t")
+	inner := strings.Trim(item, "`")
 	switch b := booleans[strings.ToLower(word)]; {
+	case strings.HasPrefix(rest, "//"):
+		return commentSlip(text, at)
+	case strings.HasPrefix(rest, "=") && atKey(text, at):
+		return slip{at, at + 1, "write one `=`", true, ""}
+	case strings.HasPrefix(rest, ">") && strings.HasSuffix(text[:at], "="):
+		return slip{at, at + 1, "write `=` alone", true, ""}
+	case len(inner) == len(item)-2 && item[0] == '`' && strconv.Quote(inner) == `"`+inner+`"`:
+		return slip{at, at + len(item), fmt.Sprintf("use straight quotes: `\"%.80s\"`", inner), true, `"` + inner + `"`}
 	case isPair(item):
 		s.to, s.help = at+len(item), "put keys into a table: `{ key = value }`"
 		return s
@@ -255,6 +276,9 @@ func valueSlip(text string, at int) slip {
 		return s
 	case b != "":
 		s.help, s.fixed, s.instead = fmt.Sprintf("write `%s`", b), true, b
+	case diag.Misspelt(strings.ToLower(word), "true") != nil, diag.Misspelt(strings.ToLower(word), "false") != nil:
+		near, _ := diag.Nearest(strings.ToLower(word), []string{"true", "false"})
+		s.help = fmt.Sprintf("write `%s`, or put quotes around a string", near)
 	case isPlain(strings.TrimPrefix(word, ":")) && strconv.Quote(word) == `"`+word+`"`: // a port is :80
 		s.instead, s.fixed = `"`+word+`"`, true
 		s.help = fmt.Sprintf("put quotes around a string: `%.80s`", s.instead)
@@ -266,12 +290,38 @@ func valueSlip(text string, at int) slip {
 // mistake itself.
 func isPlain(s string) bool { return s != "" && strings.Trim(s, "[{(<=:\\") == s }
 
+// itemAt returns the value without quotes that begins at a byte of the text, with what is
+// behind its first word: up to the end of the line if it is that of a key, or of the item
+// inside brackets.
+func itemAt(text string, at int, rest string) (item string, alone bool) {
+	end := len(rest)
+	if alone = atKey(text, at); alone {
+		if i := strings.Index(rest, " #"); i >= 0 {
+			end = i
+		}
+	} else if i := strings.IndexAny(rest, ",]}#"); i >= 0 {
+		end = i
+	}
+	item = strings.TrimRight(rest[:end], " \t\r")
+	return item, alone && !strings.ContainsAny(item, "\"'[,;") && !strings.Contains(item, "//")
+}
+
+// atKey reports whether the value at a byte of the text is that of the key with which its
+// line begins.
+func atKey(text string, at int) bool {
+	line := text[strings.LastIndexByte(text[:at], '\n')+1 : at]
+	_, n := headerKey(line)
+	return n > 0 && strings.TrimSpace(line[n:]) == "="
+}
+
 // keySlip says what is wrong behind a key, or with a line that has none.
 func keySlip(text string, at int) slip {
 	switch {
 	case text[at:] == "":
-	case strings.HasPrefix(text[at:], "//"), text[at] == ';':
+	case atLineStart(text, at) && (strings.HasPrefix(text[at:], "//") || text[at] == ';'):
 		return commentSlip(text, at)
+	case strings.HasPrefix(text[at:], ":="):
+		return slip{at, at + len(":="), "write `=` between a key and its value", true, "="}
 	case text[at] == ':' && strings.TrimSpace(firstLine(text[at+1:])) == "":
 		return slip{from: at, to: at + 1, help: "write `key = value`, and tables as `key = { … }`: a unit file is TOML"}
 	case dashedKey(text, at) != "":
@@ -280,7 +330,9 @@ func keySlip(text string, at int) slip {
 		return slip{from: len(before), to: at, help: fmt.Sprintf("write `%s`", key), fixed: true, instead: "-"}
 	case text[at] == '{' || text[at] == '}' || text[at] == ']':
 		return slip{from: at, to: at + 1, help: "close the table in front of it with `}`, or remove this"}
-	case text[at] == ':':
+	case text[at] == ':' && !atLineStart(text, at) && strings.HasPrefix(strings.TrimLeft(text[at+1:], " \t"), "="):
+		return slip{at, at + 1, "remove the colon", true, ""}
+	case text[at] == ':' && !atLineStart(text, at):
 		return slip{at, at + 1, "write `=` between a key and its value", true, " ="}
 	}
 	_, size := utf8.DecodeRuneInString(text[at:])

@@ -34,6 +34,9 @@ func Decode(src *source.File, group string) Decoded {
 	if d.readable() {
 		d.file()
 	}
+	if d.hidden {
+		d.out.Misnamed = append(d.out.Misnamed, "")
+	}
 	out := Decoded{File: d.out, Diags: d.diags}
 	if len(d.text) >= large || len(d.blanked) > 0 {
 		out.text, out.lay = d.mended(), d.lay
@@ -175,7 +178,7 @@ func (d *decoder) units(kind *unit.Kind, units []map[string]any) {
 		}
 		units[n] = nil // nobody needs it any more, and a large file has many
 		d.add(b.found, at)
-		if name, ok := values["name"].(string); ok && grammar.CheckName(name) != nil {
+		if name, ok := values["name"].(string); d.lost[first]["name"] || ok && grammar.CheckName(name) != nil {
 			d.out.Misnamed = append(d.out.Misnamed, kind.Name)
 		}
 		done(d.lostKeys(kind, first, b.found))

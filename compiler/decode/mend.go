@@ -27,6 +27,7 @@ type damage struct {
 	broken  map[int]bool      // first segments of units with an error that is reported
 	lost    map[int]unit.Lost // of the units that were mended
 	blanked []extent          // of the file, to mend them
+	hidden  bool              // there may be units that nobody has found
 }
 
 func newDamage() damage {
@@ -37,6 +38,7 @@ func (d *damage) add(other damage) {
 	maps.Copy(d.broken, other.broken)
 	maps.Copy(d.lost, other.lost)
 	d.blanked = append(d.blanked, other.blanked...)
+	d.hidden = d.hidden || other.hidden
 }
 
 // mend reports the syntax errors of the unit that begins with segment first, bad and
@@ -67,7 +69,11 @@ func (d *decoder) mend(first int, c chunk, bad *syntaxError) map[string]any {
 		if !ok || bad.code == diag.DecoderFailure || strings.TrimSpace(text) == "" {
 			return nil
 		}
-		if key := c.lose(at, missing); key == "name" {
+		if c.secondName(at, bad) {
+			// The header of another unit is missing, and all that follows belongs to that.
+			at.end, d.hidden = c.endOf(at.start), true
+			text = c.text[at.start:at.end]
+		} else if key := c.lose(at, missing); key == "name" {
 			name = meantName(text)
 		}
 		d.blanked = append(d.blanked, extent{c.offset(at.start), c.offset(at.start) + len(text)})
@@ -80,6 +86,20 @@ func (d *decoder) mend(first int, c chunk, bad *syntaxError) map[string]any {
 	head := c.parts[0]
 	d.error(diag.TooManyErrors, d.span(max(head.start, 0), head.head), "correct the syntax errors first", "what else is wrong in this unit is not looked at")
 	return nil
+}
+
+// secondName reports whether the key at an extent of the chunk is another name for its
+// unit, which the decoder refuses.
+func (c chunk) secondName(at extent, bad *syntaxError) bool {
+	_, start := c.part(at.start)
+	line := strings.TrimSpace(c.text[at.start:at.end])
+	return start == 0 && lostKey(line) == "name" && strings.Contains(bad.message, twice) && !strings.Contains(c.text[:at.start], "\n"+line)
+}
+
+// endOf returns the end of the part that a byte of the chunk is in.
+func (c chunk) endOf(at int) int {
+	s, start := c.part(at)
+	return start + s.end - s.start
 }
 
 // closeHeader returns the chunk with a header in place of one that is not closed, [[kind],

@@ -105,6 +105,9 @@ func twiceSlip(text, message string, s slip) slip {
 		key := strings.TrimSpace(line[:n])
 		s.from = start + strings.Index(line, key)
 		s.to = s.from + len(key)
+		if len(parts) == 1 && key == "name" {
+			s.help = "write the header of its unit above it, such as `[[service]]`, or remove one of the two"
+		}
 		return s
 	}
 	if _, n := headerKey(text[s.from:]); n > 0 {

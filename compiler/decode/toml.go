@@ -97,6 +97,7 @@ func (d *decoder) decodeUnits(r run) (c contents, failed bool) {
 		if wrong != nil {
 			broken++
 			d.broken[i] = true
+			d.hidden = d.hidden || !s.isUnit() || !supported(s.kind)
 			switch {
 			case d.isSingle(s): // that is reported, whatever else is wrong with its header
 			case s.parts == 0, isElsewhere(s.kind): // it may be no unit file at all: one error is enough

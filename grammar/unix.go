@@ -87,13 +87,16 @@ func foreignPath(s string) *Error {
 	if strings.HasPrefix(s, "~") {
 		return errorAt(0, 1, "write the absolute path", "`~` is not replaced by a home directory here")
 	}
-	if e, bad := parseInet(s); bad == nil && (e.Addr.IsValid() || e.Wildcard) {
+	if e, bad := parseInet(s); bad == nil && (e.Addr.IsValid() || e.Wildcard || !strings.Contains(e.Host, "/")) {
 		return errorAt(0, len(s), "write `type = \"tcp\"`, or the path of the socket", "an address and a port are no path")
 	}
 	for _, scheme := range []string{"unix://", "unix:", "file://"} {
 		if rest, ok := strings.CutPrefix(s, scheme); ok && rest != "" {
 			return errorAt(0, len(s), "write `"+rest+"`", "an endpoint is a path, not a URL").instead(rest)
 		}
+	}
+	if scheme, _, ok := strings.Cut(s, "://"); ok && isSegment(scheme) {
+		return errorAt(0, len(s), "write the path of the socket", "an endpoint is a path, not a URL")
 	}
 	return nil
 }

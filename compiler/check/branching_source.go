@@ -42,7 +42,7 @@ stop-on = ["mode"]
 		for _, s := range p.Services {
 			from, b := s.Branching, s.Unit.Branching
 			switch {
-			case from == nil, from.Payload == 0:
+			case from == nil, from.Payload == 0, s.Unit.Lost.Any("branching"):
 			case !from.Branching() && from.Name != resolve.ActiveState:
 				p.Report(diag.Diagnostic{
 					Message: fmt.Sprintf("state %q has no branches: its payload is of kind %v", from.Name, from.Payload),

@@ -68,7 +68,7 @@ func (p *Pass) derived(kind string, name plan.Name, k cond.Kind, after *cond.Exp
 	if after == nil || k == 0 || k == cond.None {
 		return
 	}
-	if slices.Contains(p.payloads(*after), k) {
+	if kinds := p.payloads(*after); slices.Contains(kinds, k) || slices.Contains(kinds, 0) { // 0: it is not known
 		return
 	}
 	p.Report(diag.Diagnostic{

@@ -273,8 +273,14 @@ func example(f unit.Field, v any) string {
 	case unit.TypeTable:
 		return fmt.Sprintf("write `%s = { %s = … }`", f.Key, f.Inner.Fields[0].Key)
 	case unit.TypeList, unit.TypeWords, unit.TypeConditions, unit.TypePermissions, unit.TypeAbsences:
-		if text, ok := v.(string); ok {
+		if text, ok := v.(string); ok && f.Type == unit.TypeConditions {
 			return fmt.Sprintf("write `%s = [%q]`", f.Key, clip(text))
+		} else if ok {
+			var words []string
+			for _, w := range wordsOf(clip(text)) {
+				words = append(words, strconv.Quote(w))
+			}
+			return fmt.Sprintf("write `%s = [%s]`", f.Key, strings.Join(words, ", "))
 		}
 		return fmt.Sprintf("write `%s = [ … ]`", f.Key)
 	case unit.TypeTriggers:
@@ -286,6 +292,15 @@ func example(f unit.Field, v any) string {
 		}
 	}
 	return fmt.Sprintf("write %s: %s", f.Type, f.Doc)
+}
+
+// wordsOf returns the words of a text that stands where a list is wanted.
+func wordsOf(text string) []string {
+	words := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' })
+	if len(words) == 0 {
+		return []string{text}
+	}
+	return words
 }
 
 // meantText returns the string that is meant by a value of another type.
@@ -363,7 +378,9 @@ func (b *binder) retype(f unit.Field, v any) {
 				b.fix(strconv.Quote(v), strconv.FormatInt(n, 10))
 			}
 		case unit.TypeList, unit.TypeWords, unit.TypeConditions, unit.TypePermissions, unit.TypeAbsences:
-			b.fix(strconv.Quote(v), "["+strconv.Quote(v)+"]")
+			if f.Type == unit.TypeConditions || len(wordsOf(v)) == 1 {
+				b.fix(strconv.Quote(v), "["+strconv.Quote(v)+"]")
+			}
 		}
 	case int64:
 		if text, ok := meantText(f, v); ok && f.Type == unit.TypeString {

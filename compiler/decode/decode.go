@@ -261,14 +261,14 @@ func (d *decoder) topLevelKey(key string, places []source.Span) {
 			})
 		case known && !strings.HasPrefix(d.text[at.Start:], "["):
 			d.error(diag.SingleTable, at, fmt.Sprintf("write `[[%s]]`, and its keys on the lines below", key), "`%s` is written as a value, and not as a table of its own", key)
+		case known && strings.HasPrefix(d.text[min(at.End, len(d.text)):], "]"): // [key]] is no TOML
+			d.hidden = true
+			d.error(diag.InvalidTOML, at, fmt.Sprintf("write `[[%s]]`", key), "invalid TOML: the header begins with one bracket and ends with two")
+			d.fix("["+key+"]", "[["+key+"]")
 		case known:
 			d.error(diag.SingleTable, at, fmt.Sprintf("write `[[%s]]`: a file can have several", key),
 				"`%s` must be an array of tables", key)
-			if strings.HasPrefix(d.text[min(at.End, len(d.text)):], "]") {
-				d.fix("["+key+"]", "[["+key+"]") // [key]]
-			} else {
-				d.fix("["+key+"]", "[["+key+"]]")
-			}
+			d.fix("["+key+"]", "[["+key+"]]")
 		case isNewer:
 			d.error(diag.NewerSpelling, at, fmt.Sprintf("write `[[%s]]`", newer.Name),
 				"`%s` is what newer Rind versions call `%s`", key, newer.Name)
@@ -278,13 +278,7 @@ func (d *decoder) topLevelKey(key string, places []source.Span) {
 			d.error(diag.UnknownKind, at, fmt.Sprintf("write `%s`", meant), "`%s` begins a table of its own, not one of the unit above", d.text[at.Start:at.End])
 			d.fix(d.text[at.Start:at.End], meant)
 		default:
-			help, near := helpKind(key)
-			d.error(diag.UnknownKind, at, help, "unknown kind of unit %q", clip(key))
-			if near != "" && d.text[at.Start:at.End] == "["+key+"]" {
-				d.fix("["+key+"]", "[["+near+"]]")
-			} else if near != "" {
-				d.fix("[["+key+"]]", "[["+near+"]]")
-			}
+			d.unknownKind(key, at)
 		}
 	}
 }
@@ -298,17 +292,48 @@ func isScalar(value any) bool {
 	return true
 }
 
-func helpKind(key string) (help, near string) {
-	switch key {
-	case "Unit", "Install":
-		return "write everything below `[[service]]` or `[[socket]]`: this is a section of systemd", ""
+// unknownKind reports a header whose first part is no kind of unit.
+func (d *decoder) unknownKind(key string, at source.Span) {
+	help, near := helpKind(key)
+	header := d.text[at.Start:min(at.End, len(d.text))]
+	meant := "[[" + near + "]]"
+	if near != "" && strings.HasPrefix(strings.TrimLeft(header, "["), key+".") { // a table inside a unit
+		meant = strings.Replace(header, key, near, 1)
+		help = fmt.Sprintf("did you mean `%s`?", meant)
 	}
+	d.error(diag.UnknownKind, at, help, "unknown kind of unit %q", clip(key))
+	if near != "" && diag.Misspelt(key, near, kindNames()) != nil && (len(d.lay.units[key]) > 0 || !d.hasTables(key)) {
+		d.fix(header, meant)
+	}
+}
+
+// hasTables reports whether there are headers [key.…], which no unit of the name key has.
+func (d *decoder) hasTables(key string) bool {
+	tables, alone := false, false
+	for i := range d.lay.segments {
+		if s := &d.lay.segments[i]; s.kind == key {
+			tables, alone = tables || s.parts > 1, alone || s.parts == 1
+		}
+	}
+	return tables && alone
+}
+
+func kindNames() []string {
 	var names []string
 	for _, k := range unit.Kinds {
 		if k.Support == unit.Supported {
 			names = append(names, k.Name)
 		}
 	}
+	return names
+}
+
+func helpKind(key string) (help, near string) {
+	switch key {
+	case "Unit", "Install":
+		return "write everything below `[[service]]` or `[[socket]]`: this is a section of systemd", ""
+	}
+	names := kindNames()
 	if name, ok := diag.Nearest(key, names); ok {
 		return fmt.Sprintf("did you mean `[[%s]]`?", name), name
 	}

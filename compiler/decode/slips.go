@@ -409,15 +409,30 @@ func (d *decoder) meantHeader(key string, header source.Span) string {
 		if !ok {
 			return ""
 		}
-		if f.Type == unit.TypeTriggers && strings.HasPrefix(d.text[header.Start:], "[[") {
-			return "[[" + s.kind + "." + key + "]]"
+		text := d.text[header.Start:header.End]
+		path := strings.Trim(text, "[]")
+		several := strings.HasPrefix(text, "[[") && f.Type == unit.TypeTriggers
+		_, table := f.Table()
+		if !several && !table && f.Type != unit.TypeOptions && f.Type != unit.TypeEnv {
+			return ""
 		}
-		if _, table := f.Table(); table || f.Type == unit.TypeOptions || f.Type == unit.TypeEnv {
-			return "[" + s.kind + "." + key + "]"
+		d.misplaced(i-1, key)
+		if several {
+			return "[[" + s.kind + "." + path + "]]"
 		}
-		return ""
+		return "[" + s.kind + "." + path + "]"
 	}
 	return ""
+}
+
+// misplaced notes that a key of the unit that begins with a segment is somewhere else, so
+// that it is not missing.
+func (d *decoder) misplaced(first int, key string) {
+	if d.lost[first] == nil {
+		d.lost[first] = unit.Lost{}
+	}
+	d.lost[first][key] = true
+	d.broken[first] = true
 }
 
 // isTableOfUnits reports whether units of some kind have a key of that name.

@@ -45,6 +45,18 @@ func explainIdiom(s string, tokens []conditionToken, i int, wanted expected) *Er
 		return errorAt(t.at, t.end(), "write `not` in front of the test: `not target/name in [ … ]`", "`not` is not expected here")
 	case t.is("not") && i > 0 && wanted.complete:
 		return errorAt(t.at, t.end(), "write `and not` or `or not`", "`not` is not expected here")
+	}
+	return explainWords(tokens, i, wanted)
+}
+
+// explainWords is about words that stand between conditions, or in front of them.
+func explainWords(tokens []conditionToken, i int, wanted expected) *Error {
+	t := tokens[i]
+	switch {
+	case i > 0 && (t.is("and") || t.is("or")) && (tokens[i-1].is("and") || tokens[i-1].is("or")):
+		return errorAt(t.at, t.end(), "remove it", "`%s` stands between two conditions", t.text)
+	case i > 0 && (t.is("and") || t.is("or")) && tokens[i-1].is("not"):
+		return errorAt(t.at, t.end(), fmt.Sprintf("write `state %s` if that is its name", t.text), "`%s` is a word of the language", t.text)
 	case i == 0 && (t.is("and") || t.is("or")):
 		return errorAt(t.at, t.end(), "remove it, or write a condition in front of it", "`%s` stands between two conditions", t.text)
 	case i == 1 && isOtherKind(tokens[0].text) && (t.kind == condWord || t.kind == condAddress):
@@ -64,6 +76,10 @@ func explainOutside(tokens []conditionToken, i int, wanted expected) *Error {
 	}
 	t, before := tokens[i], tokens[i-1]
 	name := before.kind == condWord || before.kind == condAddress
+	if at, dot := strings.IndexByte(before.text, '@'), strings.LastIndexByte(before.text, '.'); name && at >= 0 && dot > at && t.kind == condSign {
+		return errorAt(before.at, before.end(), fmt.Sprintf("write `%s(target/%s %s …)`", clipText(before.text[:dot]), clipText(before.text[dot+1:]), t.text),
+			"the payload of a state or signal is tested in parentheses")
+	}
 	for _, root := range []string{".target", ".branch"} {
 		if rest, ok := strings.CutSuffix(before.text, root); ok && name {
 			return testOutside(before, rest)
@@ -72,6 +88,8 @@ func explainOutside(tokens []conditionToken, i int, wanted expected) *Error {
 	switch {
 	case t.is(","):
 		return errorAt(t.at, t.end(), "write `and` or `or`; in an array, each condition is a string of its own", "`,` is not expected here")
+	case name && (t.is("==") || t.is("=")) && i+1 < len(tokens) && (tokens[i+1].is("true") || tokens[i+1].is("set")):
+		return errorAt(t.at, tokens[i+1].end(), fmt.Sprintf("write `%s` alone: it holds while the state is set, or the signal is there", clipText(before.text)), "a state or signal is not compared")
 	case name && (t.kind == condSign || t.kind == condOperator || t.is("=") || t.is("target") || t.is("branch") || t.is("/")):
 		return testOutside(t, before.text)
 	}

@@ -40,8 +40,8 @@ func (e env) fix(l *loader, o reporting) {
 }
 
 // applyFixes applies fixes to the files in memory until there are none, and
-// returns how many by path. compile compiles these files. One that less of can
-// be read with its fixes stays as it was: that is a mistake of a rule.
+// returns how many by path. compile compiles these files. A fix with which less of its
+// file can be read is left out: that is a mistake of a rule.
 func (l *loader) applyFixes(compile func() compilation) map[string]int {
 	fixed, spoiled := map[string]int{}, map[string]bool{}
 	for range maxFixRounds {
@@ -68,12 +68,40 @@ func (l *loader) applyFixes(compile func() compilation) map[string]int {
 			if name := l.files[path].Name; is[name] > was[name] {
 				l.files[path] = old[path]
 				spoiled[path] = true
-				continue
+				n = l.applySound(path, edits[name], compile, was[name])
 			}
-			fixed[path] += n
+			if n > 0 {
+				fixed[path] += n
+			}
 		}
 	}
 	return fixed
+}
+
+// maxTried is how many fixes of a file are tried one by one.
+const maxTried = 50
+
+// applySound applies those fixes of a file that leave no more unreadable than was, when
+// all of them together do not. It returns how many.
+func (l *loader) applySound(path string, edits []diag.Edit, compile func() compilation, was int) int {
+	in := l.files[path]
+	original := in.Text
+	var sound []diag.Edit
+	for _, e := range edits[:min(len(edits), maxTried)] {
+		list := append(slices.Clip(sound), e)
+		in.Text, _ = diag.Apply(e.Span.File, list)
+		l.files[path] = in
+		if unreadable(compile())[in.Name] <= was {
+			sound = list
+		}
+	}
+	in.Text = original
+	n := 0
+	if len(sound) > 0 {
+		in.Text, n = diag.Apply(sound[0].Span.File, sound)
+	}
+	l.files[path] = in
+	return n
 }
 
 // unreadable counts the findings that make a file, or units of it, unreadable:

@@ -114,6 +114,24 @@ func TestFixSpoils(t *testing.T) {
 	}
 }
 
+// TestFixOneByOne: a fix that breaks its file does not keep the others from it.
+func TestFixOneByOne(t *testing.T) {
+	const text = "[[service]]\nname = \"web\"\nno-new-privileges = \"true\"\n"
+	l := &loader{files: map[string]compiler.Input{"a": {Name: "a", Group: "a", Text: []byte(text)}}}
+	fixed := l.applyFixes(func() compilation {
+		c := l.compile(reporting{})
+		for i := range c.found {
+			if c.found[i].Code == diag.MissingKey {
+				c.found[i].Fix = &diag.Fix{Old: "[[service]]", New: "[[service"}
+			}
+		}
+		return c
+	})
+	if want := strings.Replace(text, `"true"`, "true", 1); string(l.files["a"].Text) != want || fixed["a"] != 1 {
+		t.Errorf("%d corrected: %q, want %q", fixed["a"], l.files["a"].Text, want)
+	}
+}
+
 // TestFixHasHelp: a person can do what the program would do.
 func TestFixHasHelp(t *testing.T) {
 	for _, info := range compiler.Catalog() {

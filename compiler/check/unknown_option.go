@@ -50,6 +50,8 @@ options = { backlog = 512 }
 					if s.hasOption(table, inTable, near) {
 						help, fix = help+" it is there already: remove one of the two", nil
 					}
+				} else if kind, _ := unit.KindOf("socket"); !inTable && isField(kind, key) {
+					help = fmt.Sprintf("`%s` is a key of the socket: write it above the header of this table", key)
 				} else if other := otherTransports(p.Transports, e.name); len(other) > 0 {
 					help = fmt.Sprintf("it is an option of %s; %s", strings.Join(other, " and "), help)
 				}
@@ -73,6 +75,11 @@ func (s *Socket) hasOption(table string, inTable bool, name string) bool {
 		inner, _ := o.Value.Value.(map[string]any)
 		return o.Key.Value == table && inner[name] != nil
 	})
+}
+
+func isField(kind *unit.Kind, key string) bool {
+	_, ok := kind.Field(key)
+	return ok
 }
 
 // optionFix returns the correction of the name of an option, which may be that of others

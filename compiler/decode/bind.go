@@ -21,6 +21,8 @@ type binder struct {
 	// partial says that keys of a table inside a unit may be there, though not in its
 	// values.
 	partial bool
+
+	kind *unit.Kind // of the unit; nil if nobody cares
 }
 
 // subject is what messages call a table: a unit with its name, such as `socket "web"`,

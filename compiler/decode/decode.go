@@ -163,7 +163,7 @@ func (d *decoder) units(kind *unit.Kind, units []map[string]any) {
 		at := source.UnitOnLine(d.src, kind.Name, i, d.lines[d.lay.units[kind.Name][i]])
 		item, done := kind.Begin(d.out, at)
 		first := d.lay.units[kind.Name][i]
-		b := binder{found: &findings{list: d.diags}, what: describe(kind.Name, values), lost: d.lost[first]}
+		b := binder{found: &findings{list: d.diags}, what: describe(kind.Name, values), lost: d.lost[first], kind: kind}
 		if values == nil && !d.broken[first] {
 			continue // nobody has looked at it, which has been reported
 		}

@@ -28,6 +28,10 @@ func (b *binder) unknownKey(t *unit.Table, key string, values map[string]any, at
 	_, taken := values[near]
 	elsewhere := t.Elsewhere(key)
 	switch {
+	case !isKind(t) && !ok && b.kind != nil && known(b.kind, key):
+		help = fmt.Sprintf("`%s` is a key of the %s: write it above the header of this table", key, b.kind.Name)
+	case t == &unit.TestTable && !ok:
+		help = fmt.Sprintf("for a field of the payload, write `{ as = { %s = … } }`", clip(key))
 	case elsewhere != "" && elsewhere != "write `"+near+"`":
 		help, meant = elsewhere, firstKey(elsewhere)
 	case inside:
@@ -49,6 +53,11 @@ func tableName(t *unit.Table) string {
 		return "a " + t.Name
 	}
 	return "`" + t.Name + "`"
+}
+
+func known(kind *unit.Kind, key string) bool {
+	_, ok := kind.Field(key)
+	return ok
 }
 
 func isKind(t *unit.Table) bool {

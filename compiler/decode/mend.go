@@ -185,6 +185,9 @@ func keyAt(body string, at int) (from, to int) {
 	if _, next, ok := keyInside(body[from:to], at-from); ok {
 		to = from + next
 	}
+	if closesHeader(firstLine(body[from:])) != "" { // what follows belongs to that
+		return from, len(body)
+	}
 	return from, from + max(to-from, conflictEnd(body[from:]))
 }
 

@@ -21,6 +21,8 @@ var wordings = []struct{ part, plain string }{
 	{"table array name delimiter", "the header is not closed"},
 	{"to end table name", "the header is not closed"},
 	{"key name appears blank", "the key is missing"},
+	{"table separator", "a name is missing in the header"},
+	{"end of table name", "the header has no name"},
 	{"strings cannot contain newlines", "the string is not closed on its line"},
 }
 

@@ -34,6 +34,8 @@ func slipAt(text, message string, at int) slip {
 	switch line := strings.TrimRight(firstLine(text[start:]), "\r"); {
 	case conflictMarker(line):
 		return slip{from: start, to: start + len(line), help: "keep one of the two sides, and remove the markers"}
+	case has("escape"), has("hexadecimal digits"):
+		return escapeSlip(text, s)
 	case has("leading zero"):
 	case has(twice):
 		return twiceSlip(text, message, s)
@@ -45,6 +47,8 @@ func slipAt(text, message string, at int) slip {
 		return keySlip(text, at)
 	case has("expected a comma"):
 		return commaSlip(text, s)
+	case has("table separator"):
+		s.help = "write one point between two names"
 	case has("table array name delimiter"), has("to end table name"):
 		return headerSlip(text, s)
 	case has("top-level item to end"):
@@ -70,6 +74,50 @@ func headerSlip(text string, s slip) slip {
 	s.from = start + strings.Index(text[start:], header)
 	s.to, s.fixed, s.instead = s.from+len(header), true, whole
 	return s
+}
+
+// escapeSlip finds the backslash that begins no escape of TOML in the string that begins
+// at or in front of a byte of the text.
+func escapeSlip(text string, s slip) slip {
+	start := strings.LastIndexByte(text[:s.from], '\n') + 1
+	for at := start; at < len(text); at++ {
+		if text[at] == '\n' && at >= s.from {
+			break
+		}
+		if text[at] != '\\' {
+			continue
+		}
+		escape := text[at+1:]
+		digits := map[byte]int{'x': 2, 'u': 4, 'U': 8}[(escape + "\n")[0]]
+		hex := strings.TrimLeft(escape[min(1, len(escape)):], "0123456789abcdefABCDEF")
+		enough := digits > 0 && len(escape)-1-len(hex) >= digits
+		if !enough && !strings.ContainsRune(`bteh"nfr\`, rune((escape + "\n")[0])) && at+1 >= s.from-1 {
+			s.from, s.to = at, at+2
+			break
+		}
+		at++
+	}
+	s.help = "write a backslash as `\\\\`, or use single quotes"
+	s.to = min(s.to, len(text))
+	return s
+}
+
+// lineAt returns the line that has a byte of the text.
+func lineAt(text string, at int) string {
+	return firstLine(text[strings.LastIndexByte(text[:at], '\n')+1:])
+}
+
+// closesHeader returns the header that is meant by a line which ends one that never began:
+// service.run]. It returns "" for all others.
+func closesHeader(line string) string {
+	line = strings.TrimSpace(line)
+	key := strings.TrimRight(line, "]")
+	kind, _, _ := strings.Cut(key, ".")
+	n := len(line) - len(key)
+	if n == 0 || n > 2 || !supported(kind) || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz-.") != "" {
+		return ""
+	}
+	return strings.Repeat("[", n) + line
 }
 
 // conflictMarker reports whether git has written a line, into a file that two people have
@@ -331,6 +379,9 @@ func keySlip(text string, at int) slip {
 		key := dashedKey(text, at)
 		before := strings.TrimRight(text[:at], " \t")
 		return slip{from: len(before), to: at, help: fmt.Sprintf("write `%s`", key), fixed: true, instead: "-"}
+	case text[at] == ']' && closesHeader(lineAt(text, at)) != "":
+		start, header := strings.LastIndexByte(text[:at], '\n')+1, closesHeader(lineAt(text, at))
+		return slip{start, start + len(strings.TrimRight(lineAt(text, at), " \t\r")), fmt.Sprintf("write `%s`", header), true, header}
 	case text[at] == '{' || text[at] == '}' || text[at] == ']':
 		return slip{from: at, to: at + 1, help: "close the table in front of it with `}`, or remove this"}
 	case text[at] == ':' && !atLineStart(text, at) && strings.HasPrefix(strings.TrimLeft(text[at+1:], " \t"), "="):

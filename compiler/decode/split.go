@@ -391,6 +391,9 @@ func (s *scanner) header() {
 		parts = []string{""} // a broken header still ends what is above it
 	}
 	n += len(line) - len(strings.TrimLeft(line, "["))
+	if strings.HasSuffix(line[:n], ".") { // a part is missing, and it is that of a table all the same
+		parts = append(parts, "")
+	}
 	s.at = start + n
 	if array && strings.HasPrefix(s.text[s.at:], "]]") {
 		s.at += 2

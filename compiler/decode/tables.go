@@ -126,6 +126,10 @@ func (b *binder) resource(f unit.Field, v any, at source.Place) unit.ResourceLim
 	case number:
 		b.report(diag.OutOfRange, at, "write a number that is not negative, or `\"infinity\"`", "%d is out of range for `%s`", n, f.Key)
 	default:
+		if n, ok := meantInt(v); ok {
+			b.wrongType(f.Key, f.Type.String(), v, at, fmt.Sprintf("write `%s = %d`, without quotes", f.Key, n))
+			return unit.ResourceLimit{}
+		}
 		b.wrongType(f.Key, f.Type.String(), v, at, fmt.Sprintf("write `%s = 1024`, `%s = \"infinity\"` or `%s = { soft = 1024, hard = 4096 }`", f.Key, f.Key, f.Key))
 		return unit.ResourceLimit{}
 	}
@@ -139,7 +143,10 @@ const infinity = "infinity"
 func (b *binder) resourceTable(l *unit.ResourceLimit, values map[string]any, at source.Place) {
 	numbers := map[string]any{}
 	for key, v := range values {
-		if v == infinity {
+		if v == infinity || v == "unlimited" { // the latter is reported
+			if v != infinity {
+				b.report(diag.UnknownValue, at.At(key), "write `\"infinity\"`", "`%s` must be an integer or `\"infinity\"`, got %q", key, v)
+			}
 			v = int64(math.MaxInt64)
 		}
 		numbers[key] = v

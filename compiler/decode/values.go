@@ -197,7 +197,7 @@ func (b *binder) run(values map[string]any, at source.Place) unit.Run {
 
 // inner returns a binder for a table inside, which messages call what.
 func (b *binder) inner(what string) *binder {
-	return &binder{found: b.found, what: subject{what: what}, partial: b.partial}
+	return &binder{found: b.found, what: subject{what: what}, partial: b.partial, kind: b.kind}
 }
 
 func (b *binder) restart(f unit.Field, v any, at source.Place) unit.Restart {

@@ -141,6 +141,8 @@ func (d *directive) parse(text string, lookup func(diag.Code) (diag.Info, bool))
 	switch {
 	case word == "":
 		return "the comment does not say which code to ignore", form
+	case strings.Contains(word, ","):
+		return "a comment is about one code", "write one for each code: " + strings.TrimPrefix(form, "write ")
 	case !known:
 		return fmt.Sprintf("there is no code %q", word), form + "; `rindc explain` lists the codes"
 	case !info.Ignorable():

@@ -314,6 +314,10 @@ func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words []
 		}
 		return d
 	}
+	if swapped := a.Name + "@" + a.Group; a.Group != "" && slices.ContainsFunc(words, func(list []string) bool { return slices.Contains(list, swapped) }) {
+		d.Help = fmt.Sprintf("did you mean %q?", swapped)
+		return d
+	}
 	if id, err := strconv.ParseUint(ref.Value, 10, 16); err == nil && kind == "permission" {
 		d.Help = fmt.Sprintf("write %d, without quotes, for the permission with that id", id)
 		return d

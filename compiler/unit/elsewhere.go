@@ -138,6 +138,7 @@ var elsewhere = map[string]map[string]string{
 	"condition": {
 		"name": "write `state` or `signal`", "event": "signal", "and": "all", "or": "any", "none": "not",
 		"value": "target", "payload": "target", "equals": "target", "is": "target", "key": "branch",
+		"as": "write `target = { as = { … } }`", "contains": "write `target = { contains = \"…\" }`", "binary": "write `target = { binary = true }`",
 	},
 	"restart": {
 		"delay": "backoff", "sec": "backoff", "interval": "backoff", "retries": "max_retries", "max": "max_retries", "attempts": "max_retries",

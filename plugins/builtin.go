@@ -93,7 +93,7 @@ func builtin() []*manifest.Manifest {
 						{Name: "mode", Type: "mode", Min: math.MinInt64, Max: math.MaxInt64, Default: "0666", Doc: "permissions of the socket's node; who may write to it may connect"},
 						{Name: "user", Type: "string", Min: math.MinInt64, Max: math.MaxInt64, Pattern: `[^\x00:/]{1,255}`, Doc: "owner of the socket's node: a name or a decimal id"},
 						{Name: "group", Type: "string", Min: math.MinInt64, Max: math.MaxInt64, Pattern: `[^\x00:/]{1,255}`, Doc: "group of the socket's node: a name or a decimal id"},
-						{Name: "dir-mode", Type: "mode", Min: math.MinInt64, Max: math.MaxInt64, Default: "0755", Doc: "permissions of the directories that are created for the socket's path"},
+						{Name: "dir-mode", Type: "mode", Min: math.MinInt64, Max: 2047, Default: "0755", Doc: "permissions of the directories that are created for the socket's path"},
 						{Name: "remove-on-stop", Type: "bool", Min: math.MinInt64, Max: math.MaxInt64, Default: "true", Doc: "remove the socket's node when the socket stops"},
 						{Name: "receive-buffer", Type: "bytes", Min: 1, Max: 1073741823, Doc: "size of the receive buffer (SO_RCVBUF); above net.core.rmem_max it takes CAP_NET_ADMIN, and the status tells what the kernel gave"},
 						{Name: "send-buffer", Type: "bytes", Min: 1, Max: 1073741823, Doc: "size of the send buffer (SO_SNDBUF); above net.core.wmem_max it takes CAP_NET_ADMIN, and the status tells what the kernel gave"},
@@ -113,6 +113,6 @@ func builtin() []*manifest.Manifest {
 						{Listen: "/run/web/../http.sock", Code: "INVALID_ADDRESS"},
 						{Listen: "/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789", Code: "INVALID_ADDRESS"},
 					}},
-			}, SHA256: "sha256:2793ffeedfbc72a1b1f04f446d05133aea2ead4be713192840310035e397fbe7"},
+			}, SHA256: "sha256:a9ba45b651ec5d27fdd44310ba126b8e7eafc82366d7163a587805f7e3295bdc"},
 	}
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"math"
 	"strings"
 	"time"
 
@@ -12,8 +13,9 @@ const optionsName = "options"
 
 // Patterns of options that are strings in a unit file.
 const (
-	modePattern = `^0?[0-7]{3}$`
-	sizePattern = `^[0-9]+[KMG]?$`
+	modePattern     = `^0?[0-7]{3}$`
+	wideModePattern = `^[0-7]{3,4}$`
+	sizePattern     = `^[0-9]+[KMG]?$`
 	// The durations of options are those of Go: manifests are read by plugins.
 	optionDurationPattern = `^([0-9]*[.]?[0-9]+(h|m|s|ms|us|µs|ns))+$|^0$`
 )
@@ -105,6 +107,9 @@ func optionValue(o *manifest.Option) *Schema {
 	case manifest.Enum:
 		return &Schema{Type: "string", Enum: o.Enum}
 	case manifest.Mode:
+		if o.Max != math.MaxInt64 {
+			return &Schema{Type: "string", Pattern: wideModePattern}
+		}
 		return &Schema{Type: "string", Pattern: modePattern}
 	case manifest.Bytes:
 		return anyOf(typed("integer").between(max(o.Min, 0), o.Max), &Schema{Type: "string", Pattern: sizePattern})

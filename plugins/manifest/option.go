@@ -143,12 +143,17 @@ func (o *option) limit(v any) (int64, error) {
 			return v, nil
 		}
 	case string:
-		if o.Type == Duration {
+		switch o.Type {
+		case Duration:
 			d, err := time.ParseDuration(v)
 			return int64(d), err
+		case Mode:
+			n, err := ParseMode(v)
+			return int64(n), err
+		case String, Int, Bool, Enum, Bytes, List:
 		}
 	}
-	return 0, errors.New("want an integer for the types int and bytes, a string such as \"5s\" for the type duration, and nothing for others")
+	return 0, errors.New("want an integer for the types int and bytes, a string such as \"5s\" for the type duration or \"0777\" for the type mode, and nothing for others")
 }
 
 // wants says for each type what a value of it looks like, to follow "must be".
@@ -159,10 +164,15 @@ var wants = map[Type]func(*Option) string{
 		}
 		return fmt.Sprintf("a string of at most %d bytes without NUL", maxText)
 	},
-	Int:      func(o *Option) string { return "an integer" + o.bounds() },
-	Bool:     func(*Option) string { return "true or false" },
-	Enum:     func(o *Option) string { return "one of " + quoteAll(o.Enum) },
-	Mode:     func(*Option) string { return `a file mode in octal such as "0660"` },
+	Int:  func(o *Option) string { return "an integer" + o.bounds() },
+	Bool: func(*Option) string { return "true or false" },
+	Enum: func(o *Option) string { return "one of " + quoteAll(o.Enum) },
+	Mode: func(o *Option) string {
+		if most := o.maxMode(); most != 0o777 {
+			return fmt.Sprintf(`a file mode in octal such as "0660", at most "%04o"`, most)
+		}
+		return `a file mode in octal such as "0660"`
+	},
 	Bytes:    func(o *Option) string { return `a size such as 4096 or "64K"` + o.bounds() },
 	Duration: func(o *Option) string { return "a duration such as " + o.sampleDuration() + o.bounds() },
 	List: func(o *Option) string {
@@ -270,6 +280,15 @@ func (o *Option) text(v any) (string, bool) {
 	return "", false
 }
 
+// maxMode is 0777, unless the manifest allows more: the bits above mean nothing on a
+// socket.
+func (o *Option) maxMode() uint32 {
+	if o.Max == math.MaxInt64 {
+		return 0o777
+	}
+	return uint32(o.Max)
+}
+
 // textOf checks a string for the types that are strings in a unit file.
 func (o *Option) textOf(s string) (string, bool) {
 	switch o.Type {
@@ -279,7 +298,7 @@ func (o *Option) textOf(s string) (string, bool) {
 		return s, slices.Contains(o.Enum, s)
 	case Mode:
 		n, err := ParseMode(s)
-		return fmt.Sprintf("%04o", n), err == nil
+		return fmt.Sprintf("%04o", n), err == nil && n <= o.maxMode()
 	case Bytes:
 		n, ok := parseSize(s)
 		return strconv.FormatInt(n, 10), ok && n >= o.Min && n <= o.Max
@@ -347,14 +366,10 @@ func ParseList(text string) ([]string, error) {
 	return items, nil
 }
 
-// ParseMode reads a file mode written in octal: three digits, or four of which
-// the first is zero. The bits above 0777 mean nothing on a socket.
+// ParseMode reads a file mode written in octal: three digits, or four.
 func ParseMode(s string) (uint32, error) {
-	if len(s) == 4 && s[0] == '0' {
-		s = s[1:]
-	}
 	n, err := strconv.ParseUint(s, 8, 32)
-	if err != nil || len(s) != 3 {
+	if err != nil || len(s) != 3 && len(s) != 4 {
 		return 0, fmt.Errorf("file mode %q: want octal digits, for example \"0660\"", clip(s))
 	}
 	return uint32(n), nil

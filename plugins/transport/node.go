@@ -63,19 +63,34 @@ func openOrMakeDir(at int, name string, dirs newDirs) (int, error) {
 		return -1, made
 	}
 	fd, err = unix.Openat(at, name, flags|unix.O_NOFOLLOW, 0)
-	if err != nil || made != nil || dirs.owner.none() {
+	if err != nil || made != nil {
 		return fd, err // made != nil: somebody else made it just now, which is as good
 	}
-	if err := unix.Fchownat(fd, "", dirs.owner.uid, dirs.owner.gid, unix.AT_EMPTY_PATH); err != nil {
+	if err := dirs.finish(fd); err != nil {
 		fdpass.Close(fd)
-		err = fmt.Errorf("change its owner: %w", err)
-		// It has the wrong owner, which the next attempt would leave as it is.
+		// It has the wrong owner or mode, which the next attempt would leave as it is.
 		if rerr := unix.Unlinkat(at, name, unix.AT_REMOVEDIR); rerr != nil {
 			err = fmt.Errorf("%w; and remove it: %w", err, rerr)
 		}
 		return -1, err
 	}
 	return fd, nil
+}
+
+// finish gives a directory that has been made what mkdir(2) does not: its owner, and the
+// bits above 0777.
+func (d newDirs) finish(fd int) error {
+	if !d.owner.none() {
+		if err := unix.Fchownat(fd, "", d.owner.uid, d.owner.gid, unix.AT_EMPTY_PATH); err != nil {
+			return fmt.Errorf("change its owner: %w", err)
+		}
+	}
+	if d.mode > 0o777 {
+		if err := unix.Chmod(procFD(fd), d.mode); err != nil {
+			return fmt.Errorf("change its mode: %w", err)
+		}
+	}
+	return nil
 }
 
 // pinNode opens what is at a path, and not what a symlink there leads to. While

@@ -211,6 +211,10 @@ func TestS24Parents(t *testing.T) {
 			t.Errorf("%s has mode %#o, want %#o", path, fi.Mode().Perm(), want)
 		}
 	}
+	bindUnix(t, filepath.Join(dir, "shared/s"), UnixOptions{Mode: 0o600, DirMode: 0o2775})
+	if fi, err := os.Stat(filepath.Join(dir, "shared")); err != nil || fi.Mode() != fs.ModeDir|fs.ModeSetgid|0o775 {
+		t.Errorf("shared is %v, %v, want setgid and 0775", fi, err)
+	}
 	if err := os.WriteFile(dir+"/file", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -55,10 +55,14 @@ func (p *Pass) oneProgram(prefix, key string, exec unit.String, args unit.List) 
 	if !isCommandLine(exec.Value) || action.CheckExec(exec.Value) != nil { // that is reported
 		return
 	}
+	help := commandLineHelp(prefix, key, exec.Value)
+	if program, _, _ := strings.Cut(exec.Value, " "); len(args.Items) > 0 {
+		help = fmt.Sprintf("write `%s%s = %.80q`, and the rest in front of the other `%sargs`", prefix, key, program, prefix)
+	}
 	p.Report(diag.Diagnostic{
 		Message: fmt.Sprintf("no program is likely to be called %.80q", exec.Value),
 		At:      exec.At,
-		Help:    commandLineHelp(prefix, key, exec.Value),
+		Help:    help,
 	})
 }
 

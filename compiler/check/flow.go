@@ -23,6 +23,7 @@ type analysis struct {
 	hooks      []*hook
 	acted      map[target]bool           // what some trigger starts or stops
 	switched   bool                      // a trigger starts or stops units by way of rind@active
+	states     map[plan.Name]*State      // that the units define
 	unread     bool                      // there are triggers with mistakes, which are reported
 	untyped    bool                      // it is not known what a state or signal can be, which is reported
 	owned      map[plan.Name][]plan.Name // the services that an access to a socket starts
@@ -152,6 +153,10 @@ func (p *Program) analyse(each func(n int, do func(i int))) {
 		if s.Owner != nil && (s.Unit.Accept.Value || s.Unit.Lifecycle.Value == string(plan.Owned)) {
 			p.flow.owned[s.Name] = append(p.flow.owned[s.Name], s.Owner.Name)
 		}
+	}
+	p.flow.states = make(map[plan.Name]*State, len(p.States))
+	for _, s := range p.States {
+		p.flow.states[s.Name] = s
 	}
 	p.flow.opens = map[*Socket]bool{}
 	p.flow.acted = map[target]bool{}

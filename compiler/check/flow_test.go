@@ -226,6 +226,11 @@ func TestS13Exclusive(t *testing.T) {
 		},
 		{"one is disabled, and the other closes at times", pair(keys("enabled = false"), keys(`stop-on = ["up"]`)), ""},
 		{"one is disabled, and a trigger closes the other", pair(keys("enabled = false"), nil, service("s", `on-start = [{ socket = "b", stop = true }]`)), ""},
+		{
+			"one that somebody may set by hand", pair(keys(`start-on = ["x"]`, `stop-on = ["not x"]`), keys(`start-on = ["not up"]`, `stop-on = ["up"]`)) +
+				"[[state]]\nname = \"x\"\npayload = \"none\"\nafter = [\"up\"]\npermissions = [\"network\"]\n",
+			both + `when state "u@x" is set and state "u@up" is not set, "u@a" opens and nothing closes "u@b"`,
+		},
 		{"both are disabled", pair(keys("enabled = false"), keys("enabled = false")), ""},
 		{"a trigger closes one", pair(keys(`start-on = ["up"]`), keys(`start-on = ["go"]`), service("s", `on-start = [{ socket = "a", stop = true }]`)), ""},
 		{"a trigger closes units by their names", pair(keys(`start-on = ["up"]`), keys(`start-on = ["go"]`), socket("c", "c", `trigger = [{ signal = "rind@deactivate", payload = "a" }]`)), ""},

@@ -48,7 +48,11 @@ func (p *Program) together(a, b *Socket) (how coexistence, when string) {
 	if a.StartOn != nil && reflect.DeepEqual(a.StartOn, b.StartOn) && reflect.DeepEqual(a.StopOn, b.StopOn) {
 		return certain, "the same conditions open both"
 	}
-	neither := sat.All(sat.Not(of(a.StopOn, sat.False())), sat.Not(of(b.StopOn, sat.False())))
+	derived, known := p.derivations(a.StartOn, a.StopOn, b.StartOn, b.StopOn)
+	if !known {
+		return apart, ""
+	}
+	neither := sat.All(sat.Not(of(a.StopOn, sat.False())), sat.Not(of(b.StopOn, sat.False())), derived)
 	for _, pair := range [][2]*Socket{{a, b}, {b, a}} {
 		first, last := pair[0], pair[1]
 		if last.StartOn == nil {
@@ -61,6 +65,7 @@ func (p *Program) together(a, b *Socket) (how coexistence, when string) {
 	boot := sat.All(
 		quiet(a.StartOn, sat.True()), sat.Not(quiet(a.StopOn, sat.False())),
 		quiet(b.StartOn, sat.True()), sat.Not(quiet(b.StopOn, sat.False())),
+		derived,
 	)
 	if r := p.solve(boot, at, what); r.Verdict == sat.Satisfiable {
 		while := ""

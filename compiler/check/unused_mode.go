@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/rind-sockets/rind/compiler/diag"
+	"github.com/rind-sockets/rind/grammar"
 )
 
 var _ = register(Rule{
@@ -29,7 +30,7 @@ permissions = ["login"]
 `,
 	Run: func(p *Pass) {
 		for _, s := range p.Sockets {
-			if len(s.Unit.Permissions.Items) == 0 || s.Options["mode"] == "" {
+			if len(s.Unit.Permissions.Items) == 0 || s.Options["mode"] == "" || s.Endpoint.Kind != grammar.Path {
 				continue
 			}
 			for _, o := range s.Unit.Options {

@@ -85,6 +85,10 @@ func (b *binder) table(t *unit.Table, item any, values map[string]any, at source
 			b.of(key).field(f, item, values[key], at.At(key))
 		}
 	}
+	if len(values) == 0 && isKind(t) && b.lost == nil && !b.found.enough(diag.MissingKey) {
+		b.empty(t, at)
+		return
+	}
 	for i := range t.Fields {
 		f := &t.Fields[i]
 		if !f.Required {
@@ -100,6 +104,24 @@ func (b *binder) table(t *unit.Table, item any, values map[string]any, at source
 			b.report(diag.MissingKey, at, fmt.Sprintf("add `%s`: %s", f.Key, f.Doc), "%s has no `%s`", b.what, f.Key)
 		}
 	}
+}
+
+// empty reports a unit without any keys: that several are missing is one mistake.
+func (b *binder) empty(t *unit.Table, at source.Place) {
+	var missing []string
+	for i := range t.Fields {
+		if t.Fields[i].Required {
+			missing = append(missing, "`"+t.Fields[i].Key+"`")
+		}
+	}
+	list := func(word string) string {
+		last := len(missing) - 1
+		if last == 0 {
+			return missing[0]
+		}
+		return strings.Join(missing[:last], ", ") + " " + word + " " + missing[last]
+	}
+	b.report(diag.MissingKey, at, fmt.Sprintf("add %s, or remove the header", list("and")), "the %s is empty: it has no %s", t.Name, list("or"))
 }
 
 // of returns the binder for the value of a key.

@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/rind-sockets/rind/compiler/diag"
@@ -367,6 +368,9 @@ func atKey(text string, at int) bool {
 
 // keySlip says what is wrong behind a key, or with a line that has none.
 func keySlip(text string, at int) slip {
+	if r, size := utf8.DecodeRuneInString(text[at:]); unicode.IsSpace(r) && size > 1 || r == '\ufeff' || r == '\u200b' {
+		return slip{at, at + size, fmt.Sprintf("remove this character, %U, which looks like a blank or like nothing", r), true, ""}
+	}
 	switch {
 	case text[at:] == "":
 	case atLineStart(text, at) && (strings.HasPrefix(text[at:], "//") || text[at] == ';'):

@@ -217,13 +217,31 @@ func (b *binder) restart(f unit.Field, v any, at source.Place) unit.Restart {
 func (b *binder) pairs(f unit.Field, v any, at source.Place, bind func(key unit.String, v any, at source.Place)) {
 	values, ok := v.(map[string]any)
 	if !ok {
-		b.wrongType(f.Key, f.Type.String(), v, at, fmt.Sprintf("write `%s = { key = … }`", f.Key))
+		b.wrongType(f.Key, f.Type.String(), v, at, tableHelp(f.Key, v))
 		return
 	}
 	for _, key := range sortedKeys(values) {
 		place := at.At(key)
 		bind(unit.String{Value: key, At: place.OfKey()}, values[key], place)
 	}
+}
+
+// tableHelp says how a list of texts KEY=value is written as a table.
+func tableHelp(key string, v any) string {
+	list, _ := items(v)
+	var pairs []string
+	for _, item := range list {
+		text, _ := item.(string)
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+			return fmt.Sprintf("write `%s = { key = … }`", key)
+		}
+		pairs = append(pairs, fmt.Sprintf("%s = %q", name, value))
+	}
+	if len(pairs) == 0 {
+		return fmt.Sprintf("write `%s = { key = … }`", key)
+	}
+	return fmt.Sprintf("write `%s = { %s }`", key, clip(strings.Join(pairs, ", ")))
 }
 
 func (b *binder) env(f unit.Field, v any, at source.Place) []unit.EnvVar {

@@ -7,6 +7,7 @@ package decode
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -35,7 +36,7 @@ func Decode(src *source.File, group string) Decoded {
 		d.file()
 	}
 	if d.hidden {
-		d.out.Misnamed = append(d.out.Misnamed, "")
+		d.misnamed("")
 	}
 	out := Decoded{File: d.out, Diags: d.diags}
 	if len(d.text) >= large || len(d.blanked) > 0 {
@@ -179,9 +180,16 @@ func (d *decoder) units(kind *unit.Kind, units []map[string]any) {
 		units[n] = nil // nobody needs it any more, and a large file has many
 		d.add(b.found, at)
 		if name, ok := values["name"].(string); d.lost[first]["name"] || ok && grammar.CheckName(name) != nil {
-			d.out.Misnamed = append(d.out.Misnamed, kind.Name)
+			d.misnamed(kind.Name)
 		}
 		done(d.lostKeys(kind, first, b.found))
+	}
+}
+
+// misnamed notes a kind of which there are units without a name that can be relied on.
+func (d *decoder) misnamed(kind string) {
+	if i, known := slices.BinarySearch(d.out.Misnamed, kind); !known {
+		d.out.Misnamed = slices.Insert(d.out.Misnamed, i, kind)
 	}
 }
 

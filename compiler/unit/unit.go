@@ -13,7 +13,7 @@ type File struct {
 	Source *source.File
 	Group  string
 
-	// Misnamed are the kinds with a unit whose name could not be read, or can be none, which
+	// Misnamed are, sorted, the kinds with a unit whose name could not be read, or can be none, which
 	// is reported; with "" there may be units of any kind that were not found.
 	Misnamed []string
 

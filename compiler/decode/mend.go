@@ -153,6 +153,23 @@ func (c chunk) brokenAt(at int) (broken extent, ok bool) {
 	return extent{head + from, head + to}, true
 }
 
+// crossed returns which bracket is still open at a byte of the chunk that closes one of
+// another kind.
+func (c chunk) crossed(at int) (open int, ok bool) {
+	s, start := c.part(at)
+	head := start + s.head - s.start
+	if at < head || at >= len(c.text) || c.text[at] != ']' && c.text[at] != '}' {
+		return 0, false
+	}
+	from, _ := keyAt(c.text[head:start+s.end-s.start], at-head)
+	brackets := openBrackets(c.text[head+from : at])
+	if len(brackets) < 2 {
+		return 0, false
+	}
+	last := brackets[len(brackets)-1]
+	return head + from + last.at, (last.char == '{') != (c.text[at] == '}')
+}
+
 // openBefore returns which bracket is not closed in front of a key that has byte at of
 // the chunk, and where that begins, if that is why the decoder fails there.
 func (c chunk) openBefore(at int) (open, key int, ok bool) {
@@ -184,6 +201,9 @@ func keyAt(body string, at int) (from, to int) {
 	})
 	if _, next, ok := keyInside(body[from:to], at-from); ok {
 		to = from + next
+	}
+	if next := at + len(firstLine(body[at:])) + 1; at < len(body) && strings.IndexByte("]}", body[at]) >= 0 && next < to && beginsWithKey(body[next:]) {
+		return from, next // what is open there is not closed by anything behind it
 	}
 	if closesHeader(firstLine(body[from:])) != "" { // what follows belongs to that
 		return from, len(body)

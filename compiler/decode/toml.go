@@ -239,6 +239,11 @@ func (d *decoder) errorIn(c chunk, bad *syntaxError, first int) int {
 		d.error(bad.code, d.span(open, open+n), "close it", "invalid TOML: `%s` is never closed", d.text[open:open+n])
 		return end
 	}
+	if open, ok := c.crossed(bad.at); ok {
+		d.error(bad.code, d.span(c.offset(open), c.offset(open)+1), "close it", "invalid TOML: `%s` is never closed", c.text[open:open+1])
+		d.label(diag.Label{Span: d.span(at, at+1), Message: "this closes something around it"})
+		return bad.at
+	}
 	open, key, ok := c.openBefore(bad.at)
 	if !ok || at < len(d.text) && (d.text[at] == '\n' || d.text[at] == '\r') { // that is what is missing there
 		d.syntaxError(bad, at, first)

@@ -98,7 +98,11 @@ func (e *explainer) socket(s *plan.Socket) []string {
 		e.line(1, "stops when this matches: %s", s.StopOn)
 	}
 	e.access(s)
-	e.granted("access it", s.Permissions)
+	if mode := s.Options["mode"]; len(s.Permissions) == 0 && s.Type == "uds" && mode != "" && strings.HasPrefix(s.Listen, "/") {
+		e.line(1, "the mode of its node says who may access it: %s", mode)
+	} else {
+		e.granted("access it", s.Permissions)
+	}
 	e.granted("start and stop it", append([]uint16{plan.SystemServices}, s.ManagedBy...))
 	said := []string{"type", "listen", "start-on", "stop-on", "enabled", "owner", "lifecycle", "accept", "permissions", "managed-by", "descriptor"}
 	if s.Owner != "" {

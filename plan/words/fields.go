@@ -50,6 +50,12 @@ func (x *Names) describe(out []Field, key string, value any) []Field {
 		return append(out, Field{key, value.String()})
 	case *cond.Value:
 		return append(out, Field{key, Value(*value)})
+	case map[string]plan.Limit:
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			at := key + "." + Key(name)
+			out = append(out, Field{at + ".hard", limit(value[name].Hard)}, Field{at + ".soft", limit(value[name].Soft)})
+		}
+		return out
 	case []plan.Action:
 		for i := range value {
 			out = append(out, Field{fmt.Sprintf("%s[%d]", key, i), Action(&value[i])})
@@ -59,6 +65,14 @@ func (x *Names) describe(out []Field, key string, value any) []Field {
 		return append(out, Field{key, x.Permissions(value)})
 	}
 	return flatten(out, key, tree(value))
+}
+
+// limit returns a resource limit as unit files have it.
+func limit(n int64) string {
+	if n == plan.Infinity {
+		return "infinity"
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 // tree returns a value as decoded JSON.

@@ -91,14 +91,14 @@ func TestFields(t *testing.T) {
 		}},
 		{"service", &plan.Service{
 			Name: "a@s", Run: []plan.Command{{Exec: "a", Args: []string{"b", "c"}}, {Exec: "d", Env: map[string]string{"E": "f"}}},
-			Stop: plan.Stop{Timeout: &duration}, Capabilities: []string{}, Limits: map[string]plan.Limit{"nofile": {Soft: 1, Hard: 2}},
+			Stop: plan.Stop{Timeout: &duration}, Capabilities: []string{}, Limits: map[string]plan.Limit{"nofile": {Soft: 1, Hard: plan.Infinity}},
 		}, []words.Field{
 			{"run[0].args", `["b","c"]`},
 			{"run[0].exec", "a"},
 			{"run[1].env.E", "f"},
 			{"run[1].exec", "d"},
 			{"stop.timeout", "5s"},
-			{"limits.nofile.hard", "2"},
+			{"limits.nofile.hard", "infinity"},
 			{"limits.nofile.soft", "1"},
 			{"capabilities", "[]"},
 		}},

@@ -73,14 +73,22 @@ func Read(f *source.File, group string, p *plan.Plan, ds *diag.List) []*Scenario
 		r.report(Invalid, b.From, b.To, b.Help, b.Message)
 	}
 	var list []*Scenario
+	titles, alone := map[string]int{}, false
 	for _, s := range statements {
 		line, _ := f.Position(s.At.From)
 		if s.Verb == "scenario" {
+			if first, twice := titles[s.Text]; twice {
+				r.report(Invalid, s.At.From, s.At.To, "give it another title", fmt.Sprintf("the scenario of line %d has the same title", first))
+			}
+			titles[s.Text] = line
 			list = append(list, &Scenario{Title: s.Text, File: f, Line: line})
 			continue
 		}
 		if len(list) == 0 {
-			r.report(Invalid, s.At.From, s.At.To, "write `scenario \"TITLE\"` above it", "the statement is in no scenario")
+			if !alone && !brokenTitle(string(f.Text[:s.At.From])) {
+				r.report(Invalid, s.At.From, s.At.To, "write `scenario \"TITLE\"` above it", "the statement is in no scenario")
+			}
+			alone = true
 			continue
 		}
 		st := step{Statement: s, line: line}
@@ -88,6 +96,17 @@ func Read(f *source.File, group string, p *plan.Plan, ds *diag.List) []*Scenario
 		list[len(list)-1].add(st, &r)
 	}
 	return list
+}
+
+// brokenTitle reports whether there is a line for a title in front of a statement, which
+// is reported.
+func brokenTitle(before string) bool {
+	for line := range strings.Lines(before) {
+		if strings.HasPrefix(strings.TrimSpace(line), "scenario") {
+			return true
+		}
+	}
+	return false
 }
 
 // add adds a step. What is given comes first.

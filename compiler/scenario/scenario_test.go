@@ -3,6 +3,7 @@ package scenario_test
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,4 +129,34 @@ func FuzzRead(f *testing.F) {
 			scenario.Run(res.Plan, s, nil)
 		}
 	})
+}
+
+// TestTitles: a title is there, once, and a broken one is one mistake.
+func TestTitles(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []string
+	}{
+		{"none", "wait 1s\nwait 2s\n", []string{"1 the statement is in no scenario"}},
+		{"a broken one", "scenario x\nwait 1s\nwait 2s\n", []string{"1 "}},
+		{"the same twice", "scenario \"a\"\nwait 1s\nscenario \"b\"\nwait 1s\nscenario \"a\"\nwait 1s\n", []string{"5 the scenario of line 1 has the same title"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ds := &diag.List{}
+			scenario.Read(&source.File{Name: "a.scenario", Text: []byte(tt.text)}, "a", &plan.Plan{}, ds)
+			var got []string
+			for i, d := range ds.All() {
+				line, _ := d.Span.File.Position(d.Span.Start)
+				text := fmt.Sprintf("%d %s", line, d.Message)
+				if i < len(tt.want) && strings.HasSuffix(tt.want[i], " ") && strings.HasPrefix(text, tt.want[i]) {
+					text = tt.want[i] // only the line is given
+				}
+				got = append(got, text)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("reported (-want +got):\n%s", diff)
+			}
+		})
+	}
 }

@@ -44,8 +44,11 @@ run.exec = "/usr/bin/web"
 		if !p.whole() || p.flow.switched || p.commands() {
 			return
 		}
-		started := p.startedServices()
+		var started map[plan.Name]bool
 		for _, s := range p.Sockets {
+			if s.Owner != nil && started == nil {
+				started = p.startedServices()
+			}
 			if s.Owner == nil || started[s.Owner.Name] || s.Owner.Unit.Space != nil || s.Unit.Accept.Value || s.Unit.Lifecycle.Value == string(plan.Owned) {
 				continue
 			}

@@ -1,6 +1,9 @@
 package unit
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // Elsewhere returns what to write for a key that other systems have and this table does
 // not: systemd, s6, inetd, Docker Compose and the like. It is "" for all others.
@@ -43,7 +46,12 @@ func (t *Table) pathOf(plain string) (path string, ok bool) {
 
 // plainKey makes one of ExecStart, exec-start and exec_start.
 func plainKey(key string) string {
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(key))
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, key)
 }
 
 const (

@@ -111,13 +111,12 @@ func explainCondition(s string, stopped int) *Error {
 		before := tokens[i-1]
 		return errorAt(before.at, before.at+len(before.text), fmt.Sprintf("write `%s`", word),
 			"`%s` is what newer Rind versions call `%s`", before.text, word).instead(word)
-	case t.is(":") && i > 0 && i+1 < len(tokens) && tokens[i-1].kind == condWord:
+	case t.is(":") && i > 0 && i+1 < len(tokens) && tokens[i-1].kind == condWord && tokens[i+1].kind == condWord:
 		before, after := tokens[i-1], tokens[i+1]
 		return errorAt(before.at, after.at+len(after.text), fmt.Sprintf("write `%s@%s`", before.text, after.text),
 			"`group:name` is the spelling of newer Rind versions").instead(before.text + "@" + after.text)
 	case known:
-		return errorAt(t.at, end, fmt.Sprintf("did you mean `%s`?", near),
-			"`%s` is not expected here", clipText(s[t.at:end])).instead(spaced(s, t.at, end, near))
+		return nearWord(s, t.at, end, near)
 	case t.kind == condAddress && slices.Contains(wanted.words, "target"):
 		help = "write `target` or `branch`: a guard looks at one payload"
 	}
@@ -130,6 +129,25 @@ func explainCondition(s string, stopped int) *Error {
 		}
 	}
 	return errorAt(t.at, end, help, "`%s` is not expected here", clipText(s[t.at:end]))
+}
+
+// nearWord is about s[from:to], which looks like a word or sign that is expected.
+func nearWord(s string, from, to int, near string) *Error {
+	text := s[from:to]
+	e := errorAt(from, to, fmt.Sprintf("did you mean `%s`?", near), "`%s` is not expected here", clipText(text))
+	if !touches(s, from, to) && (diag.Misspelt(text, near) != nil || otherSpellings[text] != "") {
+		return e.instead(spaced(s, from, to, near))
+	}
+	return e
+}
+
+// touches reports whether s[from:to] is a part of a longer row of signs, or right behind a
+// string, so that it means nothing alone.
+func touches(s string, from, to int) bool {
+	const signs = "=!<>~:"
+	sign := strings.ContainsAny(s[from:to], signs)
+	return from > 0 && (strings.ContainsAny(s[from-1:from], `"'`) || sign && strings.ContainsAny(s[from-1:from], signs)) ||
+		to < len(s) && sign && strings.ContainsAny(s[to:to+1], signs)
 }
 
 // explainGuard says what is wrong with tokens[i] if it is a key of the payload
@@ -180,7 +198,9 @@ func noValue(word string, at int) *Error {
 	}
 	quoted := fmt.Sprintf("%q", word)
 	e := errorAt(at, at+len(word), fmt.Sprintf("put quotes around a string: `%s`", quoted), "%q is no value", word).instead(quoted)
-	if meant := literalMeant(word); meant != "" {
+	if near, ok := diag.Nearest(strings.ToLower(word), []string{"true", "false", "null"}); ok && diag.Misspelt(strings.ToLower(word), near) != nil && strings.ToLower(word) != near {
+		e.Help, e.Instead = fmt.Sprintf("write `%s`, or put quotes around a string", near), ""
+	} else if meant := literalMeant(word); meant != "" {
 		e.Help, e.Instead = fmt.Sprintf("did you mean `%s`? a string needs quotes", meant), meant
 	} else if strings.ContainsAny(word[:1], "+-.0123456789") {
 		e.Help, e.Instead = "write a number as in JSON, or put quotes around a string", "" // either can be meant

@@ -18,8 +18,9 @@ func explainIdiom(s string, tokens []conditionToken, i int, wanted expected) *Er
 	case inTest && t.kind == condOperator:
 		return prefixOperator(tokens, i)
 	case inTest && t.kind == condWord && i+1 < len(tokens) && tokens[i+1].is(")") && i > 0 && tokens[i-1].is("("):
-		meant := fmt.Sprintf("target == %q", t.text)
-		return errorAt(t.at, t.end(), fmt.Sprintf("write `%s`", meant), "a test begins with `target` or `branch`, not with `%s`", clipText(t.text)).instead(meant)
+		return errorAt(t.at, t.end(), fmt.Sprintf("write `target == %.80q` for a payload that is text", t.text), "a test begins with `target` or `branch`, not with `%s`", clipText(t.text))
+	case inTest && t.kind == condWord && gluedPath(t.text) != "":
+		return errorAt(t.at, t.end(), fmt.Sprintf("write `%s`", gluedPath(t.text)), "a path has slashes between its keys").instead(gluedPath(t.text))
 	case inTest && t.is("exists"):
 		return errorAt(t.at, t.end(), "write the path alone, such as `target/name`: that tests whether it is there", "`exists` is not expected here")
 	case t.kind == condString && i > 1 && tokens[i-1].is("[") && i+1 < len(tokens) && tokens[i+1].is("]"):
@@ -36,13 +37,13 @@ func explainIdiom(s string, tokens []conditionToken, i int, wanted expected) *Er
 	case t.is("like") && afterPath(tokens[:i]):
 		return errorAt(t.at, t.end(), "write `contains`, or `matches` for a pattern", "`like` is no operator")
 	case i > 1 && tokens[i-1].is("not") && tokens[i-2].is("is"):
-		return errorAt(tokens[i-1].at, tokens[i-1].end(), "write `not` in front of the test: `not target/name is null`", "`not` is not expected here")
+		return errorAt(tokens[i-1].at, tokens[i-1].end(), "write `not` in front of the test: `not target/name is …`", "`not` is not expected here")
 	case t.kind == condStrange && strings.ContainsAny(t.text, "`“”„‘’«»"):
 		return errorAt(t.at, t.end(), "use straight quotes: `\"` or `'`", "%s is no quote", strconv.Quote(t.text))
 	case t.is("between"):
-		return errorAt(t.at, t.end(), "write two tests: `target/n >= 1 and target/n <= 2`", "`between` is no operator")
+		return errorAt(t.at, t.end(), "write two tests, with `>=` for the least value, `and`, and `<=` for the largest", "`between` is no operator")
 	case t.is("not") && afterPath(tokens[:i]):
-		return errorAt(t.at, t.end(), "write `not` in front of the test: `not target/name in [ … ]`", "`not` is not expected here")
+		return errorAt(t.at, t.end(), "write `not` in front of the test: `not target/name "+followed(tokens, i)+" …`", "`not` is not expected here")
 	case t.is("not") && i > 0 && wanted.complete:
 		return errorAt(t.at, t.end(), "write `and not` or `or not`", "`not` is not expected here")
 	}
@@ -69,6 +70,24 @@ func explainWords(tokens []conditionToken, i int, wanted expected) *Error {
 	return explainOutside(tokens, i, wanted)
 }
 
+// followed returns the text of the token behind tokens[i].
+func followed(tokens []conditionToken, i int) string {
+	if i+1 < len(tokens) {
+		return clipText(tokens[i+1].text)
+	}
+	return "in"
+}
+
+// gluedPath returns the path that is meant by a word such as targetuid, "" if none is.
+func gluedPath(word string) string {
+	for _, root := range []string{"target", "branch"} {
+		if key, ok := strings.CutPrefix(word, root); ok && len(key) > 1 && key[0] != '.' {
+			return root + "/" + key
+		}
+	}
+	return ""
+}
+
 // explainOutside is about tests and commas where there is no guard.
 func explainOutside(tokens []conditionToken, i int, wanted expected) *Error {
 	if inGuard, _ := surroundings(tokens[:i]); inGuard || !wanted.complete || i == 0 {
@@ -89,7 +108,7 @@ func explainOutside(tokens []conditionToken, i int, wanted expected) *Error {
 	case t.is(","):
 		return errorAt(t.at, t.end(), "write `and` or `or`; in an array, each condition is a string of its own", "`,` is not expected here")
 	case name && (t.is("==") || t.is("=")) && i+1 < len(tokens) && (tokens[i+1].is("true") || tokens[i+1].is("set")):
-		return errorAt(t.at, tokens[i+1].end(), fmt.Sprintf("write `%s` alone: it holds while the state is set, or the signal is there", clipText(before.text)), "a state or signal is not compared")
+		return errorAt(t.at, tokens[i+1].end(), fmt.Sprintf("write `%[1]s` alone if it has no payload, else `%[1]s(target == …)`", clipText(before.text)), "a state or signal is not compared")
 	case name && (t.kind == condSign || t.kind == condOperator || t.is("=") || t.is("target") || t.is("branch") || t.is("/")):
 		return testOutside(t, before.text)
 	}
@@ -134,6 +153,9 @@ func explainBackwards(s string, tokens []conditionToken, i int) *Error {
 		op = other
 	}
 	meant := s[tokens[i+2].at:tokens[last].end()] + " " + op + " " + tokens[i].text
+	if last+1 < len(tokens) && tokens[last+1].kind == condSign {
+		return errorAt(tokens[last+1].at, tokens[last+1].end(), fmt.Sprintf("write two tests: `%s and …`", clipText(meant)), "a test has one operator")
+	}
 	return errorAt(tokens[i].at, tokens[last].end(), fmt.Sprintf("write `%s`", clipText(meant)), "the payload is on the left of an operator").instead(meant)
 }
 

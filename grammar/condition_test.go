@@ -265,8 +265,12 @@ func TestConditionFixes(t *testing.T) {
 		{"sides", "up(5 < target/a)", "up(target/a > 5)"},
 		{"a key in brackets", `up(target["a"] == 5)`, `up(target/a == 5)`},
 		{"signs", "up(target/a =< 5)", "up(target/a <= 5)"},
-		{"a value alone", "up(green)", `up(target == "green")`},
+		{"a value alone, of no known kind", "up(green)", "up(green)"},
+		{"a path without a slash", "up(targetuid == 1)", "up(target/uid == 1)"},
 		{"none for a person", "up(name == 1)", "up(name == 1)"},
+		{"none between three values", "up(1 < target/a < 5)", "up(1 < target/a < 5)"},
+		{"none behind a string", `up(target == "x"nd)`, `up(target == "x"nd)`},
+		{"none for a value that can be text", "up(target == nul)", "up(target == nul)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -205,7 +205,7 @@ func explainInet(s string, stopped int) *Error {
 	colon := strings.LastIndexByte(s, ':')
 	if colon > 0 {
 		host, port := s[:colon], s[colon+1:]
-		if _, err := netip.ParseAddr(host); err == nil && strings.Contains(host, ":") {
+		if _, err := netip.ParseAddr(host); err == nil && strings.Contains(host, ":") && !strings.Contains(host, "]") {
 			return errorAt(0, colon, "write `["+host+"]:"+port+"`", "an IPv6 address needs brackets").instead("[" + host + "]")
 		}
 	}

@@ -128,7 +128,7 @@ func meantByText(o *manifest.Option, v string) (old, meant string) {
 			return v, v
 		}
 	case manifest.Bytes: // MB can be another unit
-		size := strings.TrimSuffix(strings.TrimSuffix(v, "B"), "i")
+		size := strings.ToUpper(strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(strings.ReplaceAll(v, " ", ""), "B"), "b"), "i"))
 		return try(size, strconv.Quote(size), false)
 	case manifest.Mode:
 		if len(v) == 4 && v[0] != '0' { // the bits above 0777

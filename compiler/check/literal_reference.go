@@ -44,8 +44,8 @@ trigger = [{ script = 'logger "$RIND_ACCESS_UID"' }]
 				}
 			}
 			for _, value := range []unit.String{s.Unit.User, s.Unit.Group, s.Unit.WorkingDir, s.Unit.EnvFile} {
-				if !strings.HasPrefix(value.Value, "%") { // a group of sudo: no account
-					p.notExpanded(value)
+				if path := strings.HasPrefix(value.Value, "/"); path || value == s.Unit.User || value == s.Unit.Group {
+					p.notExpanded(value) // what is no path is reported
 				}
 			}
 		}

@@ -117,6 +117,9 @@ func (s *Socket) contested() (key string, ok bool) {
 	if s.Unit.Lost.Any("type", "listen", "options", "enabled", "start-on", "stop-on") {
 		return "", false // what is lost may be what keeps it apart from others
 	}
+	if len(s.optionErrors) > 0 {
+		return "", false // the same
+	}
 	switch s.Endpoint.Kind {
 	case grammar.Inet:
 		return s.Scheme.Name + " " + strconv.Itoa(int(s.Endpoint.Port)), s.Endpoint.Port != 0

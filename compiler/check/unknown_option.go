@@ -51,7 +51,7 @@ options = { backlog = 512 }
 						help, fix = help+" it is there already: remove one of the two", nil
 					}
 				} else if kind, _ := unit.KindOf("socket"); !inTable && isField(kind, key) {
-					help = fmt.Sprintf("`%s` is a key of the socket: write it above the header of this table", key)
+					help = fmt.Sprintf("`%s` is a key of the socket, and not of this table", key)
 				} else if other := otherTransports(p.Transports, e.name); len(other) > 0 {
 					help = fmt.Sprintf("it is an option of %s; %s", strings.Join(other, " and "), help)
 				}

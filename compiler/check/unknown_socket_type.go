@@ -44,7 +44,10 @@ listen = "127.0.0.1:8081"
 				help = fmt.Sprintf("did you mean \"uds\", with a path? %s", help)
 			case ok:
 				help = fmt.Sprintf("did you mean %q? %s", near, help)
-				if fix = diag.Misspelt(written.Value, near, types); sure {
+				family := strings.TrimSuffix(strings.TrimSuffix(written.Value, "4"), "6") != written.Value
+				if fix = diag.Misspelt(written.Value, near, types); sure && family && !s.hasFamily() {
+					help, fix = fmt.Sprintf("write %q, and an address of that family in `listen`, such as `0.0.0.0` or `[::]`", near), nil
+				} else if sure {
 					fix = &diag.Fix{Old: written.Value, New: near}
 				}
 			}
@@ -57,6 +60,12 @@ listen = "127.0.0.1:8081"
 		}
 	},
 })
+
+// hasFamily reports whether the address of a socket is one of a family.
+func (s *Socket) hasFamily() bool {
+	host, _, _ := strings.Cut(s.Unit.Listen.Value, ":")
+	return host != "" && strings.Trim(host, "0123456789.") == "" || strings.HasPrefix(s.Unit.Listen.Value, "[")
+}
 
 // isPath reports whether an endpoint is one of type uds.
 func isPath(listen string) bool {

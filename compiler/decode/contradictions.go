@@ -61,7 +61,11 @@ func (b *binder) socketKeys(s *unit.Socket) {
 		}
 	}
 	if s.Stdio.Value && !s.Accept.Value {
-		b.contradiction(s.Stdio.At, "add `accept = true`, or remove it", "`stdio` is about the connections of `accept`")
+		help := "add `accept = true`, or remove it"
+		if datagrams(s) {
+			help = "remove it: datagrams have no connections"
+		}
+		b.contradiction(s.Stdio.At, help, "`stdio` is about the connections of `accept`")
 	}
 }
 

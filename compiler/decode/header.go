@@ -1,8 +1,12 @@
 package decode
 
 import (
+	"slices"
+	"sort"
 	"strings"
 
+	"github.com/rind-sockets/rind/compiler/source"
+	"github.com/rind-sockets/rind/compiler/unit"
 	"github.com/rind-sockets/rind/grammar"
 )
 
@@ -106,4 +110,63 @@ func keyPart(s string) (part string, n int) {
 		n = len(s)
 	}
 	return s[:n], n
+}
+
+// maxBack bounds how far a header is away from the unit that it is meant for, in
+// headers.
+const maxBack = 100
+
+// meantHeader returns the header of a table of the unit above that was meant by a
+// header of the top level: [socket.options] for [options] below [[socket]]. It
+// returns "" for all others.
+func (d *decoder) meantHeader(key string, header source.Span) string {
+	if header.End > len(d.text) || !isTableOfUnits(key) {
+		return ""
+	}
+	i := sort.Search(len(d.lay.segments), func(i int) bool { return d.lay.segments[i].start >= header.Start })
+	for last := max(i-maxBack, 0); i > last; i-- {
+		s := &d.lay.segments[i-1]
+		if !s.isUnit() {
+			continue
+		}
+		kind, ok := unit.KindOf(s.kind)
+		if !ok {
+			return ""
+		}
+		f, ok := kind.Field(key)
+		if !ok {
+			return ""
+		}
+		text := d.text[header.Start:header.End]
+		path := strings.Trim(text, "[]")
+		several := strings.HasPrefix(text, "[[") && f.Type == unit.TypeTriggers
+		_, table := f.Table()
+		if !several && !table && f.Type != unit.TypeOptions && f.Type != unit.TypeEnv {
+			return ""
+		}
+		d.misplaced(i-1, key)
+		if several {
+			return "[[" + s.kind + "." + path + "]]"
+		}
+		return "[" + s.kind + "." + path + "]"
+	}
+	return ""
+}
+
+// misplaced notes that a key of the unit that begins with a segment is somewhere else, so
+// that it is not missing.
+func (d *decoder) misplaced(first int, key string) {
+	if d.lost[first] == nil {
+		d.lost[first] = unit.Lost{}
+	}
+	d.lost[first][key] = true
+	d.broken[first] = true
+}
+
+// isTableOfUnits reports whether units of some kind have a key of that name.
+func isTableOfUnits(key string) bool {
+	return slices.ContainsFunc(unit.Kinds, func(k unit.Kind) bool {
+		_, ok := k.Field(key)
+		return ok
+	})
 }

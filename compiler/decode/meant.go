@@ -22,14 +22,14 @@ func (b *binder) unknownKey(t *unit.Table, key string, values map[string]any, at
 		_, taken := values[f.Key]
 		return f.Key, !taken
 	}
-	help := fmt.Sprintf("the keys of %s are %s", tableName(t), quoteAll(t.Keys()))
+	help := fmt.Sprintf("the keys of %s are %s", b.tableName(t), quoteAll(t.Keys()))
 	outer, inside := tableWith(t, key)
 	near, ok := diag.Nearest(key, t.Keys())
 	_, taken := values[near]
 	elsewhere := t.Elsewhere(key)
 	switch {
-	case !isKind(t) && !ok && b.kind != nil && known(b.kind, key):
-		help = fmt.Sprintf("`%s` is a key of the %s: write it above the header of this table", key, b.kind.Name)
+	case t != &unit.TestTable && t != &unit.ConditionTable && t != &unit.TriggerTable && !isKind(t) && !ok && b.kind != nil && key != "name" && known(b.kind, key):
+		help = fmt.Sprintf("`%s` is a key of the %s, and not of this table", key, b.kind.Name)
 	case t == &unit.TestTable && !ok:
 		help = fmt.Sprintf("for a field of the payload, write `{ as = { %s = … } }`", clip(key))
 	case elsewhere != "" && elsewhere != "write `"+near+"`":
@@ -48,11 +48,11 @@ func (b *binder) unknownKey(t *unit.Table, key string, values map[string]any, at
 }
 
 // tableName returns what messages call any table of that kind.
-func tableName(t *unit.Table) string {
+func (b *binder) tableName(t *unit.Table) string {
 	if isKind(t) || t == &unit.ConditionTable || t == &unit.TriggerTable {
 		return "a " + t.Name
 	}
-	return "`" + t.Name + "`"
+	return b.what.String()
 }
 
 func known(kind *unit.Kind, key string) bool {

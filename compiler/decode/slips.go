@@ -3,15 +3,12 @@ package decode
 import (
 	"fmt"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/rind-sockets/rind/compiler/diag"
-	"github.com/rind-sockets/rind/compiler/source"
-	"github.com/rind-sockets/rind/compiler/unit"
 )
 
 // slip is a syntax error that people make who are used to other languages, or in
@@ -68,7 +65,7 @@ func headerSlip(text string, s slip) slip {
 		whole = "[[" + key + "]]"
 	}
 	s.help = fmt.Sprintf("write `%.80s`", whole)
-	if key == "" || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz-.") != "" {
+	if key == "" || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz-") != "" {
 		s.help = "close the header with `]`, or `]]` if it begins with two"
 		return s
 	}
@@ -180,7 +177,9 @@ func endSlip(text string, at int) slip {
 		s.to = at + len(line) - len(rest)
 	case line[0] == ',':
 		s.help = "remove the comma: every key has a line of its own"
-		s.fixed = (rest == "" || rest[0] == '#') && !continues(strings.TrimLeft(next, "\r\n"))
+		after := firstLine(strings.TrimLeft(next, "\r\n"))
+		before := strings.TrimRight(text[:strings.LastIndexByte(text[:at], '\n')+1], " \t\r\n")
+		s.fixed = (rest == "" || rest[0] == '#') && !continues(after) && !strings.HasSuffix(strings.TrimRight(after, " \t\r"), ",") && !strings.HasSuffix(before, ",")
 	case line[0] == ';' && (rest == "" || rest[0] == '#'):
 		s.help, s.fixed = "remove it: a line ends without a sign", true
 	case line[0] == ';' && beginsWithKey(rest):
@@ -437,63 +436,4 @@ func (d *decoder) labelTwice(message string, at, segment int) {
 		}
 		start += len(line)
 	}
-}
-
-// maxBack bounds how far a header is away from the unit that it is meant for, in
-// headers.
-const maxBack = 100
-
-// meantHeader returns the header of a table of the unit above that was meant by a
-// header of the top level: [socket.options] for [options] below [[socket]]. It
-// returns "" for all others.
-func (d *decoder) meantHeader(key string, header source.Span) string {
-	if header.End > len(d.text) || !isTableOfUnits(key) {
-		return ""
-	}
-	i := sort.Search(len(d.lay.segments), func(i int) bool { return d.lay.segments[i].start >= header.Start })
-	for last := max(i-maxBack, 0); i > last; i-- {
-		s := &d.lay.segments[i-1]
-		if !s.isUnit() {
-			continue
-		}
-		kind, ok := unit.KindOf(s.kind)
-		if !ok {
-			return ""
-		}
-		f, ok := kind.Field(key)
-		if !ok {
-			return ""
-		}
-		text := d.text[header.Start:header.End]
-		path := strings.Trim(text, "[]")
-		several := strings.HasPrefix(text, "[[") && f.Type == unit.TypeTriggers
-		_, table := f.Table()
-		if !several && !table && f.Type != unit.TypeOptions && f.Type != unit.TypeEnv {
-			return ""
-		}
-		d.misplaced(i-1, key)
-		if several {
-			return "[[" + s.kind + "." + path + "]]"
-		}
-		return "[" + s.kind + "." + path + "]"
-	}
-	return ""
-}
-
-// misplaced notes that a key of the unit that begins with a segment is somewhere else, so
-// that it is not missing.
-func (d *decoder) misplaced(first int, key string) {
-	if d.lost[first] == nil {
-		d.lost[first] = unit.Lost{}
-	}
-	d.lost[first][key] = true
-	d.broken[first] = true
-}
-
-// isTableOfUnits reports whether units of some kind have a key of that name.
-func isTableOfUnits(key string) bool {
-	return slices.ContainsFunc(unit.Kinds, func(k unit.Kind) bool {
-		_, ok := k.Field(key)
-		return ok
-	})
 }

@@ -160,7 +160,13 @@ func (b *binder) runs(f unit.Field, v any, at source.Place) []unit.Run {
 func commandLine(v any) (help string, ok bool) {
 	list, ok := items(v)
 	if line, isText := v.(string); isText {
-		list, ok = []any{line}, true
+		list, ok = nil, true
+		for word := range strings.FieldsSeq(line) {
+			list = append(list, word)
+		}
+		if strings.ContainsAny(line, `"'$|;&<>`) {
+			list = []any{"/bin/sh", "-c", line}
+		}
 	}
 	if !ok || len(list) == 0 {
 		return "", false
@@ -208,7 +214,16 @@ func (b *binder) restart(f unit.Field, v any, at source.Place) unit.Restart {
 	case map[string]any:
 		b.inner("`restart`").table(&unit.RestartTable, &r, v, at)
 	default:
-		b.wrongType(f.Key, f.Type.String(), v, at, "write `restart = true` or `restart = { max_retries = 3 }`")
+		help := "write `restart = true` or `restart = { max_retries = 3 }`"
+		switch v {
+		case "no", "never", "false", int64(0):
+			help = "write `restart = false`, or leave it out"
+		case "always", "true", "yes", int64(1):
+			help = "write `restart = true`"
+		case "on-failure":
+			help = "write `restart = { max_retries = 3 }`"
+		}
+		b.wrongType(f.Key, f.Type.String(), v, at, help)
 	}
 	return r
 }

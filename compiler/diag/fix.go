@@ -22,9 +22,12 @@ func Misspelt(word, near string, candidates ...[]string) *Fix {
 
 // MisspeltName is [Misspelt] for the name of a definition. Names come in families, and
 // one of them may be missing: web1 is not web2 written wrongly, site-a not site-b,
-// prod-db not prod. So a letter is left out or added, or two are swapped.
+// prod-db not prod, offline not online. So one letter is left out or added, or two are
+// swapped.
 func MisspeltName(name, near string, candidates ...[]string) *Fix {
-	if utf8.RuneCountInString(name) == utf8.RuneCountInString(near) && sorted(name) != sorted(near) && fold(name) != fold(near) {
+	same := utf8.RuneCountInString(name) == utf8.RuneCountInString(near)
+	m := meter{word: []rune(name)}
+	if fold(name) != fold(near) && (same && sorted(name) != sorted(near) || m.distance(near, 1) > 1) {
 		return nil
 	}
 	return Misspelt(name, near, candidates...)

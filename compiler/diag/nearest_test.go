@@ -39,3 +39,18 @@ func plainDistance(a, b []rune) int {
 	}
 	return d
 }
+
+// A name of a definition that is as long as another one is another name.
+func TestMisspeltName(t *testing.T) {
+	for _, tt := range []struct {
+		name, near string
+		fixed      bool
+	}{
+		{"databse", "database", true}, {"datbaase", "database", true}, {"Database", "database", true},
+		{"web1", "web2", false}, {"site-a", "site-b", false}, {"offline", "online", false}, {"prod-db", "prod", false},
+	} {
+		if fix := MisspeltName(tt.name, tt.near, []string{tt.near}); (fix != nil) != tt.fixed {
+			t.Errorf("MisspeltName(%q, %q) = %v, want a fix: %v", tt.name, tt.near, fix, tt.fixed)
+		}
+	}
+}

@@ -46,8 +46,13 @@ func TestMisspeltName(t *testing.T) {
 		name, near string
 		fixed      bool
 	}{
-		{"databse", "database", true}, {"datbaase", "database", true}, {"Database", "database", true},
-		{"web1", "web2", false}, {"site-a", "site-b", false}, {"offline", "online", false}, {"prod-db", "prod", false},
+		{"databse", "database", true},
+		{"datbaase", "database", true},
+		{"Database", "database", true},
+		{"web1", "web2", false},
+		{"site-a", "site-b", false},
+		{"offline", "online", false},
+		{"prod-db", "prod", false},
 	} {
 		if fix := MisspeltName(tt.name, tt.near, []string{tt.near}); (fix != nil) != tt.fixed {
 			t.Errorf("MisspeltName(%q, %q) = %v, want a fix: %v", tt.name, tt.near, fix, tt.fixed)

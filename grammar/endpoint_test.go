@@ -102,6 +102,8 @@ func TestParseEndpointErrors(t *testing.T) {
 		{"long label", "tcp", strings.Repeat("a", 64) + ":80", strings.Repeat("a", 64), `"` + strings.Repeat("a", 64) + `" is not a host name: a part is longer than 63 bytes`, "63"},
 		{"long host name", "tcp", strings.Repeat("a.", 127) + "a:80", strings.Repeat("a.", 127) + "a", "a host name of 255 bytes is too long, at most 253 are allowed", "63"},
 		{"path", "tcp", "/run/x.sock", "/run/x.sock", "a path is not an inet endpoint", "`type = \"uds\"`"},
+		{"variable of a shell", "tcp", "127.0.0.1:${PORT}", "${PORT}", "an endpoint has no variables", "address and a port"},
+		{"variable", "tcp", "127.0.0.1:var:port", "127.0.0.1:var:port", "an endpoint has no variables", "address and a port"},
 		{"url", "tcp", "http://localhost:80", "http://localhost:80", "an endpoint is an address and a port, not a URL", "write `localhost:80`"},
 		{"url with a path", "tcp", "tcp://[::1]:80/a", "tcp://[::1]:80/a", "an endpoint is an address and a port, not a URL", "write `[::1]:80`"},
 		{"url without a port", "tcp", "http://localhost", "http://localhost", "an endpoint is an address and a port, not a URL", "address and a port"},

@@ -222,6 +222,9 @@ func explainInet(s string, stopped int) *Error {
 		return errorAt(0, len(s), help, "the port is missing")
 	}
 	stopped = min(stopped, len(s))
+	if at := strings.IndexAny(s, "${"); at >= 0 || strings.Contains(s, "var:") {
+		return errorAt(max(at, 0), len(s), form, "an endpoint has no variables")
+	}
 	return errorAt(stopped, len(s), form, "%s is not expected here", show(s[stopped:]))
 }
 

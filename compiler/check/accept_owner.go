@@ -60,12 +60,12 @@ run.args = ["--admin"]
 	Run: func(p *Pass) {
 		accepts := map[plan.Name]*Socket{}
 		for _, s := range p.Sockets {
-			if s.Owner != nil && s.Unit.Accept.Value && accepts[s.Owner.Name] == nil {
+			if s.Owner != nil && s.Unit.Accept.Value && !s.Unit.Lost.Any("accept") && accepts[s.Owner.Name] == nil {
 				accepts[s.Owner.Name] = s
 			}
 		}
 		for _, s := range p.Sockets {
-			if s.Owner == nil || s.Unit.Accept.Value || accepts[s.Owner.Name] == nil {
+			if s.Owner == nil || s.Unit.Accept.Value || accepts[s.Owner.Name] == nil || s.Unit.Lost.Any("accept", "owner") {
 				continue
 			}
 			p.Report(diag.Diagnostic{

@@ -234,6 +234,9 @@ func TestReports(t *testing.T) {
 		{"a list", strings.Replace(http, "tcp", "udp", 1) + "options = { multicast = [\"239.1.1.1%eth0\", \"x y\"] }\n", []string{
 			"5:25 A4106 option `multicast` must be an array of 1 to 64 different strings that match [0-9A-Fa-f:.]{2,45}(%[^%/\\x00-\\x20]{1,15})?, got [\"239.1.1.1%eth0\", \"x y\"]",
 		}, ""},
+		{"accept of datagrams is one mistake", strings.Replace(http, "tcp", "udp", 1) + "owner = \"web\"\naccept = true\n" + strings.Replace(http, "\"http\"", "\"h\"", 1) + "owner = \"web\"\nlifecycle = \"owned\"\n" + web + "restart = true\n", []string{
+			"6:1 K1017 `accept` is for connections, and socket \"http\" has datagrams",
+		}, "remove it"},
 		{"several options", http + "options = { backlog = 0, v6only = \"no\", nodelay = true }\n", []string{
 			"5:23 A4106 option `backlog` must be an integer from 1 to 1000000, got 0",
 			"5:35 A4106 option `v6only` must be true or false, got a string",

@@ -41,7 +41,7 @@ run.exec = "/usr/bin/echo-one"
 	Run: func(p *Pass) {
 		reported := map[plan.Name]bool{}
 		for _, s := range p.Sockets {
-			if s.Owner == nil || !s.Unit.Accept.Value || reported[s.Owner.Name] {
+			if s.Owner == nil || !s.Unit.Accept.Value || s.Unit.Lost.Any("accept") || reported[s.Owner.Name] {
 				continue
 			}
 			restart := s.Owner.Unit.Restart

@@ -330,6 +330,13 @@ func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words []
 		d.Help = fmt.Sprintf("the builtin ones are %s", strings.Join(names, ", "))
 		return d
 	}
+	if other := s.otherKind(grammar.Address{Name: a.Group}); a.Group != "" && other != "" && other != "permission" {
+		d.Help = fmt.Sprintf("in front of the @ is a group of units, and %q is a %s: name a %s here", a.Group, other, kind)
+		if other == "timer" {
+			d.Help += ", which the `finish` of the timer sets or emits"
+		}
+		return d
+	}
 	first, _, _ := strings.Cut(kind, " ")
 	d.Help = fmt.Sprintf("define it: `[[%s]]` with `name = %q` in the file of group %q", first, a.Name, group)
 	return d

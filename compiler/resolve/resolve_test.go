@@ -67,6 +67,7 @@ func TestS49Names(t *testing.T) {
 		{"unknown and far from all", "a", "zzzzzzzz", `N2103 no state is named "zzzzzzzz"`, "define it: `[[state]]` with `name = \"zzzzzzzz\"` in the file of group \"a\""},
 		{"the right name in another group", "a", "a@far", `N2103 no state is named "a@far"`, `did you mean "b/c@far"?`},
 		{"a name of another kind", "a", "beep", `N2103 no state is named "beep"`, `"beep" is a signal: name a state here`},
+		{"a unit where a group is", "a", "beep@finished", `N2103 no state is named "beep@finished"`, `in front of the @ is a group of units, and "beep" is a signal: name a state here`},
 		{"newer spelling", "a", "b:far", "N2105 ", ""},
 	}
 	for _, tt := range tests {

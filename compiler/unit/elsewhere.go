@@ -120,9 +120,11 @@ var elsewhere = map[string]map[string]string{
 		"persist": "remove it: a state survives a restart unless it has `impermanent = true`", "persistent": "remove it: a state survives a restart unless it has `impermanent = true`",
 		"default": "remove it: a state is not set to begin with", "value": "remove it: a state is not set to begin with",
 		"initial": "remove it: a state is not set to begin with", "description": noDescription,
+		"activateon": "after", "activateonall": "after", "activateonany": "after", "starton": "after", "when": "after", "requires": "after",
+		"stopon": "write `after` with conditions that end: the state ends with them", "deactivateon": "write `after` with conditions that end: the state ends with them",
 	},
 	"signal": {
-		"type": "payload", "kind": "payload", "on": "after", "description": noDescription,
+		"type": "payload", "kind": "payload", "on": "after", "when": "after", "starton": "after", "emiton": "after", "description": noDescription,
 	},
 	"timer": {
 		"every": "write `duration`, and `repeat = true`", "interval": "write `duration`, and `repeat = true`", "period": "write `duration`, and `repeat = true`",

@@ -385,6 +385,8 @@ func keySlip(text string, at int) slip {
 	case text[at] == ']' && closesHeader(lineAt(text, at)) != "":
 		start, header := strings.LastIndexByte(text[:at], '\n')+1, closesHeader(lineAt(text, at))
 		return slip{start, start + len(strings.TrimRight(lineAt(text, at), " \t\r")), fmt.Sprintf("write `%s`", header), true, header}
+	case text[at] == '{' && strings.TrimSpace(text[:at]) == "":
+		return slip{from: at, to: at + 1, help: "write units as `[[socket]]` with lines of `key = value`: a unit file is TOML, not JSON"}
 	case text[at] == '{' || text[at] == '}' || text[at] == ']':
 		return slip{from: at, to: at + 1, help: "close the table in front of it with `}`, or remove this"}
 	case text[at] == ':' && !atLineStart(text, at) && strings.HasPrefix(strings.TrimLeft(text[at+1:], " \t"), "="):

@@ -35,11 +35,15 @@ permissions = ["any"]
 name = "halt"
 payload = "string"
 permissions = ["any"]
+[[signal]]
+name = "report"
+payload = "json"
+permissions = ["any"]
 [[socket]]
 name = "uses"
 type = "uds"
 listen = "uses.sock"
-start-on = ["up", "mode", "link", "go", "halt"]
+start-on = ["up", "mode", "link", "go", "halt", "report"]
 `
 
 // flowReports checks units beside those of given, and returns the messages with
@@ -112,6 +116,16 @@ func TestFlowRules(t *testing.T) {
 			"F5001 `start-on` of service \"u@s\" can never hold: every payload of state \"u@link\" has the branch key `id`",
 		}},
 		{"a table that is one", service("s", `start-on = ['link(target == "{\"id\":\"a\"}" or target > 5)', 'link(branch == "eth0" and target contains "x" and target is object and target != 5)']`), nil},
+
+		{"text that is no JSON", socket("s", ":80", `start-on = [{ signal = "report", target = "hello" }, 'report(target == "hello")']`), []string{
+			"F5001 `start-on` of socket \"u@s\" can never hold: the payload of signal \"u@report\" is JSON, and \"hello\" is none",
+			"F5001 `start-on` of socket \"u@s\" can never hold: the payload of signal \"u@report\" is JSON, and \"hello\" is none",
+		}},
+		{"JSON that is spelt otherwise", socket("s", ":80", `start-on = [{ signal = "report", target = '{"b":1,"a":2}' }, { state = "link", target = '{"id": "a"}' }]`), []string{
+			"F5001 `start-on` of socket \"u@s\" can never hold: the payload of signal \"u@report\" is compared as JSON with sorted keys and without spaces",
+			"F5001 `start-on` of socket \"u@s\" can never hold: the payload of state \"u@link\" is compared as JSON with sorted keys and without spaces",
+		}},
+		{"text that is JSON", socket("s", ":80", `start-on = [{ signal = "report", target = '"hello"' }, 'report(target == 5 or target == "true" or target == null)']`), nil},
 
 		// F5002
 		{"the same condition", socket("s", ":80", `start-on = ["go"]`, `stop-on = ["go"]`), []string{

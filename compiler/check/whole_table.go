@@ -4,33 +4,37 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/rind-sockets/rind/compiler/resolve"
 	"github.com/rind-sockets/rind/plan"
 	"github.com/rind-sockets/rind/plan/cond"
 )
 
-// wholeTable finds a test in e that no json state passes whatever its payload is, as
-// that is a table which has the branch keys. It says why, and what may be meant.
-// table says that the condition is written as one.
+// wholeTable finds a test in e that no json payload passes whatever it is: that of a
+// state is a table which has the branch keys, and all are compared as canonical JSON. It
+// says why, and what may be meant. table says that the condition is written as one.
 func (p *Pass) wholeTable(e cond.Expr, table bool) (why, help string) {
 	for _, part := range e.And {
 		if why, help := p.wholeTable(part, table); why != "" {
 			return why, help
 		}
 	}
-	if e.Atom == nil || e.Atom.Kind != cond.State || e.Atom.Guard == nil {
+	if e.Atom == nil || e.Atom.Guard == nil {
+		return "", ""
+	}
+	if e.Atom.Kind == cond.Signal {
+		if s := p.Table.SignalNamed(plan.Name(e.Atom.Name)); s != nil && s.Payload == cond.JSON {
+			return otherText(fmt.Sprintf("signal %q", s.Name), *e.Atom.Guard, table)
+		}
 		return "", ""
 	}
 	s := p.Table.StateNamed(plan.Name(e.Atom.Name))
 	if s == nil || !s.Branching() || s.Name == resolve.ActiveState || s.KeysUnknown() {
 		return "", ""
 	}
-	guards := e.Atom.Guard.And
-	if guards == nil {
-		guards = []cond.Guard{*e.Atom.Guard}
-	}
-	for _, g := range guards {
+	for _, g := range allOf(*e.Atom.Guard) {
 		if not := g.Not; not != nil && not.Pred != nil && alwaysThere(s, not.Pred) {
 			return fmt.Sprintf("every payload of state %q has the branch key `%s`", s.Name, not.Pred.Path[0]),
 				"test its value, or write `not` in front of the state: that holds when it is not set"
@@ -39,7 +43,59 @@ func (p *Pass) wholeTable(e cond.Expr, table bool) (why, help string) {
 			return fmt.Sprintf("the payload of state %q is a table, so it is no match for `%s`", s.Name, pred), fieldHelp(s, pred, table)
 		}
 	}
+	return otherText(fmt.Sprintf("state %q", s.Name), *e.Atom.Guard, table)
+}
+
+// allOf returns the guards that all have to hold for g to hold.
+func allOf(g cond.Guard) []cond.Guard {
+	if g.And != nil {
+		return g.And
+	}
+	return []cond.Guard{g}
+}
+
+// otherText finds a test for a text that no json payload has.
+func otherText(what string, guard cond.Guard, table bool) (why, help string) {
+	write := func(text string) string { return "target == " + strconv.Quote(clipped(text)) }
+	if table {
+		write = func(text string) string { return "target = " + apostrophes(clipped(text)) }
+	}
+	for _, g := range allOf(guard) {
+		pred := g.Pred
+		if pred == nil || pred.Root != cond.Target || len(pred.Path) > 0 || pred.Op != cond.OpEqual {
+			continue
+		}
+		text, ok := pred.Lit.(string)
+		if !ok {
+			continue
+		}
+		value, err := cond.ParseJSON([]byte(text))
+		if err != nil {
+			quoted, _ := cond.Canonical(text) // a string is never without JSON
+			return fmt.Sprintf("the payload of %s is JSON, and %.80q is none", what, text),
+				fmt.Sprintf("write `%s` for that string; for a field, write its path", write(quoted))
+		}
+		if value.Text() != text {
+			return fmt.Sprintf("the payload of %s is compared as JSON with sorted keys and without spaces", what),
+				fmt.Sprintf("write `%s`", write(value.Text()))
+		}
+	}
 	return "", ""
+}
+
+// apostrophes writes JSON as a literal string of TOML, if that is possible.
+func apostrophes(text string) string {
+	if strings.Contains(text, "'") {
+		return strconv.Quote(text)
+	}
+	return "'" + text + "'"
+}
+
+func clipped(text string) string {
+	if short := fmt.Sprintf("%.80s", text); short != text {
+		return short + "…"
+	}
+	return text
 }
 
 // alwaysThere reports whether a test holds for every payload of a json state: that a

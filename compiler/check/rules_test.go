@@ -234,6 +234,11 @@ func TestReports(t *testing.T) {
 		{"a list", strings.Replace(http, "tcp", "udp", 1) + "options = { multicast = [\"239.1.1.1%eth0\", \"x y\"] }\n", []string{
 			"5:25 A4106 option `multicast` must be an array of 1 to 64 different strings that match [0-9A-Fa-f:.]{2,45}(%[^%/\\x00-\\x20]{1,15})?, got [\"239.1.1.1%eth0\", \"x y\"]",
 		}, ""},
+		{"options of connections, and none of ours", http + "options = { linger = \"5s\", SO_REUSEADDR = true }\n", []string{
+			"5:13 A4105 transport tcp has no option `linger`", "5:28 A4105 transport tcp has no option `SO_REUSEADDR`",
+		}, "the service sets it for those it accepts"},
+		{"links of a socket", uds + "options = { links = [\"/run/l\"] }\n", []string{"5:13 A4105 transport uds has no option `links`"}, "did you mean `symlinks`?"},
+		{"a builtin permission that is none", http + "managed-by = [\"rind@everyone\"]\n", []string{`5:15 N2202 no permission is named "rind@everyone"`}, "the builtin ones are "},
 		{"accept of datagrams is one mistake", strings.Replace(http, "tcp", "udp", 1) + "owner = \"web\"\naccept = true\n" + strings.Replace(http, "\"http\"", "\"h\"", 1) + "owner = \"web\"\nlifecycle = \"owned\"\n" + web + "restart = true\n", []string{
 			"6:1 K1017 `accept` is for connections, and socket \"http\" has datagrams",
 		}, "remove it"},

@@ -44,7 +44,9 @@ options = { backlog = 512 }
 				}
 				help := fmt.Sprintf("the options of %s are %s", of, strings.Join(names, ", "))
 				var fix *diag.Fix
-				if near, ok := nearestOption(key, names); ok {
+				if remedy, ok := noOption[plainOption(key)]; ok {
+					help = remedy
+				} else if near, ok := nearestOption(key, names); ok {
 					help = fmt.Sprintf("did you mean `%s`?", near)
 					fix = optionFix(key, near, names)
 					if s.hasOption(table, inTable, near) {
@@ -129,8 +131,18 @@ var otherOptions = map[string]string{
 	"fastopen": "fast-open", "bindtodevice": "bind-device", "iptos": "tos", "tclass": "traffic-class", "ipttl": "ttl",
 	"unicasthops": "ttl", "hoplimit": "ttl", "socketmode": "mode", "socketuser": "user", "socketgroup": "group",
 	"directorymode": "dir-mode", "passcred": "pass-credentials", "passsec": "pass-security",
+	"links": "symlinks", "link": "symlinks", "credentials": "pass-credentials", "security": "pass-security",
 	"passpacketinfo": "packet-info", "pktinfo": "packet-info", "tcpcongestion": "congestion",
 }
+
+// noOption has what others can set and a listener here cannot, in the form of plainOption.
+var noOption = map[string]string{
+	"reuseaddr": "remove it: a tcp listener has SO_REUSEADDR always, and with udp it would let others have the datagrams",
+	"linger":    ofConnections, "rcvtimeo": ofConnections, "sndtimeo": ofConnections, "quickack": ofConnections, "cork": ofConnections,
+	"nonblock": "write `non-blocking` of the socket", "nonblocking": "write `non-blocking` of the socket",
+}
+
+const ofConnections = "remove it: it is for connections, and the service sets it for those it accepts"
 
 // otherTransports lists the transports that have the option.
 func otherTransports(all []*manifest.Manifest, option string) []string {

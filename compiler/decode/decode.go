@@ -174,8 +174,8 @@ func (d *decoder) units(kind *unit.Kind, units []map[string]any) {
 			continue
 		}
 		b.table(&kind.Table, item, values, at)
-		if b.found.count() == 0 && b.lost == nil { // else what seems to be missing may be what is wrong
-			b.contradictions(item)
+		if b.lost == nil { // else a key may be missing because a line was not read
+			b.contradictions(item, d.lostKeys(kind, first, b.found))
 		}
 		units[n] = nil // nobody needs it any more, and a large file has many
 		d.add(b.found, at)

@@ -3,6 +3,7 @@ package resolve
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/rind-sockets/rind/compiler/source"
 	"github.com/rind-sockets/rind/plan"
@@ -84,4 +85,31 @@ func definedFirst[T any](list []*T, builtin func(*T) bool) []*T {
 		return list
 	}
 	return slices.Concat(list[n:], list[:n])
+}
+
+// builtin lists the builtin definitions of a kind.
+func (t *Table) builtin(kind string) []string {
+	var names []string
+	if strings.Contains(kind, "state") {
+		for _, s := range t.States {
+			if s.Builtin {
+				names = append(names, "`"+string(s.Name)+"`")
+			}
+		}
+	}
+	if strings.Contains(kind, "signal") {
+		for _, s := range t.Signals {
+			if s.Builtin {
+				names = append(names, "`"+string(s.Name)+"`")
+			}
+		}
+	}
+	if kind == "permission" {
+		for _, p := range t.Permissions {
+			if p.Builtin {
+				names = append(names, "`"+string(p.Name)+"`")
+			}
+		}
+	}
+	return names
 }

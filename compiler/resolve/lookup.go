@@ -342,26 +342,6 @@ func (s Scope) unknown(ref unit.String, a grammar.Address, kind string, words []
 	return d
 }
 
-// builtin lists the builtin definitions of a kind.
-func (t *Table) builtin(kind string) []string {
-	var names []string
-	if strings.Contains(kind, "state") {
-		for _, s := range t.States {
-			if s.Builtin {
-				names = append(names, "`"+string(s.Name)+"`")
-			}
-		}
-	}
-	if strings.Contains(kind, "signal") {
-		for _, s := range t.Signals {
-			if s.Builtin {
-				names = append(names, "`"+string(s.Name)+"`")
-			}
-		}
-	}
-	return names
-}
-
 // misspelt returns the fix for a name, unless that would take too long to find out.
 func (s Scope) misspelt(written, near string, words ...[]string) *diag.Fix {
 	for _, list := range words {

@@ -112,6 +112,8 @@ var elsewhere = map[string]map[string]string{
 		"ambientcapabilities": "capabilities", "capabilityboundingset": "capabilities", "capadd": "capabilities",
 		"ports": opensSocket, "port": opensSocket, "listen": opensSocket, "socket": opensSocket, "sockets": opensSocket, "expose": opensSocket,
 		"enabled": noStart, "enable": noStart, "autostart": noStart, "disabled": noStart,
+		"nice": "start the program through nice(1)", "oomscoreadjust": "start the program through choom(1)",
+		"ioschedulingclass": "start the program through ionice(1)", "cpuaffinity": "start the program through taskset(1)",
 		"pidfile":     "remove it: a service is the process that is started, and not one that it leaves behind",
 		"description": noDescription,
 	},

@@ -61,7 +61,43 @@ func (s owned) describe() (string, error) {
 	if pid == 0 {
 		return fmt.Sprintf("held by a process of uid %d that cannot be seen from here", s.uid), nil
 	}
+	pid = origin(pid, uint64(s.inode))
 	return fmt.Sprintf("held by %s (pid %d)", command(pid), pid), nil
+}
+
+// maxGenerations bounds how far origin goes.
+const maxGenerations = 16
+
+// origin returns the process from which pid has the socket: its parent if that has it open
+// too, and so on. To stop a worker, or a child on its way to execve(2), frees no address.
+func origin(pid int, inode uint64) int {
+	for range maxGenerations {
+		parent, found := parentOf(pid), false
+		if parent == 0 || sockets(parent, func(have uint64) bool {
+			found = found || have == inode
+			return !found
+		}) != nil || !found {
+			break
+		}
+		pid = parent
+	}
+	return pid
+}
+
+// parentOf reads the parent's pid in /proc/PID/status, see proc_pid_status(5). It is 0 when
+// there is none here.
+func parentOf(pid int) int {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if text, ok := strings.CutPrefix(line, "PPid:"); ok {
+			parent, _ := strconv.Atoi(strings.TrimSpace(text))
+			return parent
+		}
+	}
+	return 0
 }
 
 // inetHolder finds the socket that stands most directly in the way of address.

@@ -1,9 +1,11 @@
 package peer
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -115,6 +117,46 @@ func TestHolderOutOfSight(t *testing.T) {
 	got, err := owned{inode: 1<<32 - 1, uid: 33}.describe() // no socket has this number
 	if want := "held by a process of uid 33 that cannot be seen from here"; got != want || err != nil {
 		t.Errorf("describe() = %q, %v; want %q", got, err, want)
+	}
+}
+
+// A child that has inherited the socket is not the one to stop.
+func TestOrigin(t *testing.T) {
+	fd := socket(t, unix.AF_INET, unix.SOCK_STREAM, 0)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		t.Fatal(err)
+	}
+	inherited, err := unix.Dup(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(inherited), "socket")
+	defer func() { _ = file.Close() }()
+	cmd := exec.CommandContext(t.Context(), "cat")
+	cmd.ExtraFiles = []*os.File{file}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	child := cmd.Process.Pid
+	if got := parentOf(child); got != os.Getpid() {
+		t.Errorf("the parent of %d is %d, want %d", child, got, os.Getpid())
+	}
+	if got := origin(child, st.Ino); got != os.Getpid() {
+		t.Errorf("the socket of %d is from %d, want %d", child, got, os.Getpid())
+	}
+	if got := origin(child, 1); got != child {
+		t.Errorf("a socket that the parent has not is from %d, want %d", got, child)
+	}
+	if err := errors.Join(stdin.Close(), cmd.Wait()); err != nil {
+		t.Error(err)
+	}
+	if got := parentOf(child); got != 0 {
+		t.Errorf("the parent of nobody is %d", got)
 	}
 }
 

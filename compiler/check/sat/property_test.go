@@ -209,8 +209,11 @@ func TestAgreesWithTheEvaluator(t *testing.T) {
 // not contradict, and hardly ever gives up where it is not needed.
 func TestEvident(t *testing.T) {
 	evident, all, without, unknown := 0, 0, 0, 0
+	several := rapid.Custom(func(t *rapid.T) cond.Expr {
+		return cond.Expr{And: rapid.SliceOfN(exprs(0), 2, 3).Draw(t, "parts")}
+	})
 	rapid.Check(t, func(t *rapid.T) {
-		a, b := exprs(2).Draw(t, "a"), exprs(2).Draw(t, "b")
+		a, b := rapid.OneOf(exprs(2), several).Draw(t, "a"), exprs(2).Draw(t, "b")
 		s := solver()
 		if s.Evident(a) {
 			evident++

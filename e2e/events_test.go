@@ -190,14 +190,21 @@ func TestEventsOfASlowWatcher(t *testing.T) {
 	if !stream.Receive() {
 		t.Fatal(stream.Err())
 	}
-	const many = 700 // in far less time than a watcher may leave the daemon waiting for it
-	full, end := make(chan struct{}), make(chan struct{})
+	const many, pause = 700, 50
+	some, full, end := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	emitted := make(chan error, 1)
 	go func() { // the last ones tell what was lost before them
 		for n := 0; ; n++ {
 			text := fmt.Sprint(n)
 			if n < many {
 				text += " " + strings.Repeat("x", 12<<10) // more than buffers on the way have room for
+			}
+			if n < many && n%pause == pause-1 {
+				select {
+				case some <- struct{}{}:
+				case <-t.Context().Done():
+					return
+				}
 			}
 			if n == many {
 				close(full)
@@ -215,13 +222,8 @@ func TestEventsOfASlowWatcher(t *testing.T) {
 			}
 		}
 	}()
-	select {
-	case <-full:
-	case err := <-emitted:
-		t.Fatal(err)
-	}
 	next, lost := 0, 0
-	for next <= many || lost == 0 {
+	receive := func() {
 		if !stream.Receive() {
 			t.Fatalf("the stream ended before event %d: %v", next, stream.Err())
 		}
@@ -231,6 +233,19 @@ func TestEventsOfASlowWatcher(t *testing.T) {
 			t.Fatalf("after event %d came %s, with %d lost", next-1, first, missed)
 		}
 		next, lost = next+missed+1, lost+missed
+	}
+	for emitting := true; emitting; {
+		select {
+		case <-some:
+			receive() // the daemon gives up a watcher that takes nothing for ten seconds
+		case <-full:
+			emitting = false
+		case err := <-emitted:
+			t.Fatal(err)
+		}
+	}
+	for next <= many || lost == 0 {
+		receive()
 	}
 	close(end)
 	if err := <-emitted; err != nil {

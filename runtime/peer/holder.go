@@ -71,12 +71,15 @@ const maxGenerations = 16
 // origin returns the process from which pid has the socket: its parent if that has it open
 // too, and so on. To stop a worker, or a child on its way to execve(2), frees no address.
 func origin(pid int, inode uint64) int {
+	links := 0
 	for range maxGenerations {
 		parent, found := parentOf(pid), false
-		if parent == 0 || sockets(parent, func(have uint64) bool {
-			found = found || have == inode
-			return !found
-		}) != nil || !found {
+		err := sockets(parent, func(have uint64) bool {
+			links++
+			found = have == inode
+			return !found && links < maxLinks
+		})
+		if err != nil || !found { // there is none, it may not be looked at, or it has another socket
 			break
 		}
 		pid = parent
